@@ -1,0 +1,1 @@
+"""How a question becomes a prompt and an answer a completion: the one `PromptSpec` that all engines share."""

@@ -1,0 +1,133 @@
+"""The blocks that recipes are made of: frozen pydantic models that refuse unknown keys.
+
+The docstring under a field is its help: the JSON schema, `tunedeck schema` and the cockpit's form all show it.
+"""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+EngineName = Literal["sft", "eval", "command", "pretrain"]
+"""The kinds of job. An engine exists when its name stands here and `engines/<name>.py` has `Recipe` and `run`."""
+
+TaskName = Literal["pocket-math", "gsm8k"]
+Split = Literal["train", "dev", "test"]
+Device = Literal["auto", "cpu", "cuda"]
+
+
+class Block(BaseModel):
+    """A part of a recipe: frozen, typed, and strict about its keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, populate_by_name=True)
+
+
+class LoraBlock(Block):
+    """A LoRA adapter, in peft's own spelling."""
+
+    r: int = Field(8, ge=1, le=1024)
+    """Rank of the update matrices."""
+    lora_alpha: int = Field(16, ge=1)
+    """Scale: the update is multiplied by `lora_alpha / r`."""
+    lora_dropout: float = Field(0.0, ge=0, lt=1)
+    """Dropout on the adapter's input."""
+    target_modules: str | list[str] = "all-linear"
+    """Which linear layers get an adapter: a list of names, or `all-linear`."""
+
+
+class ModelBlock(Block):
+    """The model to start from: a base by name, or the output of another job."""
+
+    base: str | None = None
+    """`pocket` (the model that ships with Tunedeck), a Hugging Face id, or a local directory."""
+    from_: str | None = Field(None, alias="from")
+    """Name of the job whose trained model to start from; takes precedence over `base`."""
+    revision: str | None = None
+    """Branch, tag or commit of a Hugging Face id."""
+    dtype: Literal["float32", "bfloat16", "auto"] = "float32"
+    """Precision of the weights. Adapters are always trained in float32."""
+    attn_implementation: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
+    """Attention kernel."""
+    chat_template: str | None = None
+    """Jinja file that replaces the tokenizer's chat template; a base model without one gets ChatML."""
+
+    @model_validator(mode="after")
+    def _needs_a_source(self) -> "ModelBlock":
+        if self.base is None and self.from_ is None:
+            raise ValueError("give `base` (a model name or directory) or `from` (a job)")
+        return self
+
+
+class TaskBlock(Block):
+    """A dataset together with its grading."""
+
+    name: TaskName
+    """Which task."""
+    path: str | None = None
+    """Local copy of the data: a JSONL or Parquet file, or a directory with one per split. Default: the Hugging Face hub."""
+    dev_examples: int = Field(256, ge=1)
+    """Size of the development set, carved out of the official training split by a stable hash of the question."""
+
+
+def _task_from_name(value: object) -> object:
+    return {"name": value} if isinstance(value, str) else value
+
+
+Task = Annotated[TaskBlock, BeforeValidator(_task_from_name)]
+"""A task block, or just its name."""
+
+
+class SamplingBlock(Block):
+    """How completions are generated. `temperature: 0` is greedy."""
+
+    temperature: float = Field(0.0, ge=0, le=10)
+    """Softmax temperature; 0 means greedy decoding."""
+    top_p: float = Field(1.0, gt=0, le=1)
+    """Nucleus sampling: keep the smallest set of tokens with this total probability."""
+    top_k: int = Field(0, ge=0)
+    """Keep only this many most likely tokens; 0 keeps all."""
+    max_new_tokens: int = Field(256, ge=1)
+    """Longest completion, in tokens."""
+    num_samples: int = Field(1, ge=1)
+    """Completions for each prompt; more than one needs `temperature` above 0."""
+
+    @model_validator(mode="after")
+    def _greedy_has_one_sample(self) -> "SamplingBlock":
+        if self.temperature == 0 and self.num_samples > 1:
+            raise ValueError("`num_samples` above 1 needs `temperature` above 0: greedy samples are all the same")
+        return self
+
+
+class ResourcesBlock(Block):
+    """What the job occupies while it runs."""
+
+    gpus: int | Literal["auto"] = "auto"
+    """GPUs to reserve. `auto` takes one where the machine has any, and a CPU slot elsewhere; 0 is a CPU job."""
+
+
+class RetryBlock(Block):
+    """When a job that ended badly is queued again. It resumes from its last checkpoint."""
+
+    times: int = Field(0, ge=0, le=100)
+    """How many more attempts."""
+    on: list[Literal["failed", "lost", "timeout"]] = ["failed", "lost"]
+    """Which endings are retried: a failing exit code, a vanished process, the time limit."""
+
+
+class BaseRecipe(Block):
+    """What every job's recipe has, whatever its engine."""
+
+    outputs: ClassVar[tuple[str, ...]] = ()
+    """What other jobs can take from this engine with `{from: job}`: `model`, `traces`, `vector`."""
+
+    seed: int = Field(42, ge=0, lt=2**31)
+    """Seed of everything random in the job."""
+    device: Device = "auto"
+    """Where tensors live. `auto` uses the GPU that the job was given, else the CPU."""
+    resources: ResourcesBlock = ResourcesBlock()
+    """What the job occupies while it runs."""
+    priority: int = Field(0, ge=-1000, le=1000)
+    """Higher runs first among the jobs that are ready."""
+    retry: RetryBlock = RetryBlock()
+    """When to try again."""
+    timeout: float | None = Field(None, gt=0)
+    """Seconds after which the job is stopped (at a checkpoint, where the engine has them)."""

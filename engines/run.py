@@ -1,0 +1,48 @@
+"""What an engine is given beside its recipe: where to write, what to resume from, and whether to stop."""
+
+import signal
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from engines.events import EventWriter
+
+
+@dataclass
+class Run:
+    """One attempt at a job, as its engine sees it."""
+
+    dir: Path
+    """The run directory; the engine writes only below it."""
+    events: EventWriter
+    """The only way out: metrics, progress, examples, artifacts."""
+    seed: int
+    attempt: int = 1
+    name: str = ""
+    """The job's name within its experiment; used in the names of output files."""
+    inputs: dict[str, Path] = field(default_factory=dict)
+    """Run directories of the jobs that this one starts from, by the name the recipe gives them."""
+    stop_requested: bool = False
+    """Set by SIGTERM. A training loop looks at it at every step, saves a checkpoint and returns."""
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.dir / "checkpoints"
+
+    @property
+    def model(self) -> Path:
+        """Where a training engine leaves its result and where `{from: job}` looks for it."""
+        return self.dir / "model"
+
+    @property
+    def resume_from(self) -> Path | None:
+        """The newest complete checkpoint of an earlier attempt, or None on a fresh start."""
+        # The trainer writes its state file last, so a checkpoint without one was cut short.
+        complete = [path.parent for path in self.checkpoints.glob("checkpoint-*/trainer_state.json")]
+        return max(complete, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+
+    def stop_on_sigterm(self) -> None:
+        def request_stop(_signal: int, _frame: FrameType | None) -> None:
+            self.stop_requested = True
+
+        signal.signal(signal.SIGTERM, request_stop)

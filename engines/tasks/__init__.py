@@ -1,0 +1,1 @@
+"""Datasets with their grading: a task owns its examples and what counts as correct."""

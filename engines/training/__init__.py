@@ -1,0 +1,1 @@
+"""Callbacks and checks that training engines share."""
