@@ -112,7 +112,8 @@ def _all_weights(source: Source, block: ModelBlock, chain: Chain) -> Any:
             f"chain: `continue` cannot train all weights (`lora: null`) on top of the adapter in {source.adapter}",
             hint="use `chain: merge` to fold the adapter in first, or give a `lora` block to train it further",
         )
-    return _merged(source, block).to(_torch_dtype(block) if block.dtype != "auto" else torch.float32)
+    merged = _merged(source, block).requires_grad_(True)  # loading the adapter had frozen them
+    return merged if block.dtype == "auto" else merged.to(_torch_dtype(block))
 
 
 def _with_adapter(source: Source, block: ModelBlock, lora: LoraBlock, chain: Chain, run: Run) -> Any:

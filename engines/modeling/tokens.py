@@ -66,11 +66,13 @@ def chatml(tokenizer: Any) -> str:
     bos = (
         "{{ bos_token }}" if tokenizer.bos_token_id is not None and plain[0] == tokenizer.bos_token_id else ""
     )
+    # Newlines stand in expressions: templates are compiled to drop the first one after a tag.
     return (
-        f"{bos}{{% for message in messages %}}<|im_start|>{{{{ message['role'] }}}}\n{{{{ message['content'] }}}}{end}"
-        "{% if not loop.last or message['role'] != 'assistant' %}\n{% endif %}{% endfor %}"
-        "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-    )
+        bos
+        + "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + END }}"
+        "{% if not loop.last or message['role'] != 'assistant' %}{{ '\n' }}{% endif %}{% endfor %}"
+        "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+    ).replace("END", repr(end))
 
 
 def use_end_of_turn_as_eos(tokenizer: Any) -> None:
