@@ -1,13 +1,13 @@
-"""The error for everything that the user can fix."""
+"""What the user can fix: an error that says where, what is wrong and what is allowed, and how to go on."""
 
 
 class RecipeError(Exception):
-    """What is wrong and where, what is allowed, and a hint; `str()` gives the message and a `hint:` line."""
+    """Printed as its message and a last line `hint: ...`."""
 
-    def __init__(self, message: str, *, hint: str) -> None:
-        super().__init__(message, hint)
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
         self.message = message
         self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.message}\nhint: {self.hint}"
+        return f"{self.message}\nhint: {self.hint}" if self.hint else self.message
