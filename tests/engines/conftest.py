@@ -1,7 +1,9 @@
 """A tiny Llama with a tokenizer of its own, and a run directory: what the engines' tests train and generate with."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -72,3 +74,29 @@ def make_run(tmp_path: Path) -> Callable[..., Run]:
         return Run(dir=directory, events=EventWriter(directory), name=name, **{"seed": 42, **options})  # type: ignore[arg-type]
 
     return make
+
+
+@pytest.fixture(scope="session")
+def sums(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with GSM8K-like train and test files: 60 and 12 short sums."""
+    directory = tmp_path_factory.mktemp("sums")
+    for split, start, count in (("train", 1, 60), ("test", 1000, 12)):
+        rows = [
+            {
+                "question": f"Tom has {n} apples and buys {n % 7 + 1} more. How many apples does he have now?",
+                "answer": f"He has {n} + {n % 7 + 1} = <<{n}+{n % 7 + 1}={n + n % 7 + 1}>>{n + n % 7 + 1} apples.\n#### {n + n % 7 + 1}",
+            }
+            for n in range(start, start + count)
+        ]
+        (directory / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return directory
+
+
+@pytest.fixture
+def read_events() -> Callable[[Run], list[dict[str, Any]]]:
+    """The events that a run has written, oldest first."""
+
+    def read(run: Run) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (run.dir / "events.jsonl").read_text().splitlines()]
+
+    return read
