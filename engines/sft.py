@@ -109,6 +109,7 @@ def run(recipe: Recipe, run: Run) -> None:
     from engines.training.callbacks import EventCallback, GreedyEvalCallback, StopOnRequest
     from engines.training.dev_accuracy import dev_accuracies
     from engines.training.record import peak_memory_bytes, versions, write_record
+    from engines.training.resume import train
     from engines.training.rows import describe_rows, tokenize_rows
 
     began = time.monotonic()
@@ -169,7 +170,7 @@ def run(recipe: Recipe, run: Run) -> None:
     )
     trainer.remove_callback(PrinterCallback)  # the events say it already
     before = postflight.snapshot(model)
-    trainer.train(resume_from_checkpoint=str(run.resume_from) if run.resume_from else None)
+    train(trainer, run.resume_from)
     if run.stop_requested:
         return
 

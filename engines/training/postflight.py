@@ -33,7 +33,8 @@ def check_weights_changed(before: dict[str, torch.Tensor], after: dict[str, torc
     if changed == 0:
         raise RecipeError(
             "training ended with exactly the weights that it began with",
-            hint="check that the adapter is trainable and that `learning_rate` is not too small for the dtype",
+            hint="if there were few steps, all may have been warm-up: set `warmup_steps: 0`; else check that the adapter "
+            "is trainable and that `learning_rate` is not too small for the dtype",
         )
     return changed / sum(tensor.numel() for tensor in before.values())
 

@@ -23,6 +23,7 @@ def recipe(tiny_model, sums, **fields):
             "per_device_train_batch_size": 2,
             "gradient_accumulation_steps": 2,
             "learning_rate": 5e-3,
+            "warmup_steps": 0,
             "device": "cpu",
             **fields,
         }
@@ -178,8 +179,8 @@ def test_logging_rarely_still_resumes_to_the_same_losses(tiny_model, sums, make_
     run(recipe(tiny_model, sums, **fields), attempt)
     attempt.stop_requested, attempt.events.emit = False, original
     run(recipe(tiny_model, sums, **fields), attempt)
-    expected, resumed = metrics(read_events(whole), "tokens"), metrics(read_events(attempt), "tokens")
-    assert resumed[6] == expected[6]
+    for name in ("loss", "tokens"):
+        assert metrics(read_events(attempt), name) == metrics(read_events(whole), name)
 
 
 def test_full_goes_on_from_prep_and_all_weights_can_be_trained(tiny_model, sums, make_run, uninterrupted):
@@ -239,7 +240,7 @@ def test_traces_replace_the_tasks_solutions(tiny_model, sums, make_run, tmp_path
 
 
 def test_rows_that_are_too_long_are_refused_or_left_out_and_counted(tiny_model, sums, make_run, read_events):
-    lengths = {"max_length": 214}
+    lengths = {"max_length": 126}  # rows have 124 to 128 tokens
     with pytest.raises(RecipeError, match="of 16 rows are longer than"):
         run(recipe(tiny_model, sums, **lengths), make_run("refused"))
     attempt = make_run("dropped")
@@ -257,7 +258,8 @@ def test_a_bfloat16_full_fine_tune_with_a_tiny_rate_is_refused(tiny_model, sums,
 def test_a_template_without_an_end_of_turn_is_refused(tiny_model, sums, make_run, tmp_path):
     template = tmp_path / "open.jinja"
     template.write_text(
-        "{% for m in messages %}[{{ m.role }}] {{ m.content }}\n{% endfor %}{% if add_generation_prompt %}[assistant] {% endif %}"
+        "{% for m in messages %}<|im_start|>{{ m.role }}<|im_start|>{{ m.content }}{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant<|im_start|>{% endif %}"
     )
     with pytest.raises(RecipeError, match="never learn to stop"):
         run(
