@@ -39,6 +39,8 @@ class LoraBlock(Block):
 class ModelBlock(Block):
     """The model to start from: a base by name, or the output of another job."""
 
+    takes: ClassVar[str] = "model"
+
     base: str | None = None
     """`pocket` (the model that ships with Tunedeck), a Hugging Face id, or a local directory."""
     from_: str | None = Field(None, alias="from")

@@ -1,0 +1,130 @@
+"""Opening the database: WAL, foreign keys, migrations, and two kinds of transaction.
+
+Reads are short, so that they never hold back a checkpoint of the write-ahead log. Writes begin with
+`BEGIN IMMEDIATE`: whoever reads before it writes sees what will still be true when it commits.
+"""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
+
+from store import paths
+
+REVISION = "0001"
+"""The newest migration. Opening compares it with the file, so that Alembic is only imported when one is due."""
+
+BUSY_TIMEOUT_SECONDS = 30
+
+
+class StoreError(Exception):
+    """The database cannot be opened or used; the message says why and what to do."""
+
+
+class Database:
+    """The store of one home directory."""
+
+    def __init__(self, home: Path, engine: Engine) -> None:
+        self.home = home
+        self._engine = engine
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A short read: everything inside sees one moment."""
+        with self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A write transaction: commits at the end, rolls back on an exception."""
+        with self._engine.connect().execution_options(write=True) as connection, connection.begin():
+            yield connection
+
+    def run_dir(self, job_id: int) -> Path:
+        return paths.run_dir(self.home, job_id)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+def open_database(home: Path | None = None) -> Database:
+    """Opens the store, creating or upgrading it where that is due."""
+    home = home or paths.home()
+    try:
+        paths.create(home)
+    except OSError as error:
+        raise StoreError(
+            f"{home}: cannot be used as the home directory: {error.strerror}\n"
+            "hint: set TUNEDECK_HOME to a directory that you can write to"
+        ) from error
+    path = paths.database(home)
+    engine = _engine(path)
+    try:
+        if _revision(path) != REVISION:
+            _migrate(home, engine)
+    except (DBAPIError, sqlite3.Error) as error:
+        engine.dispose()
+        raise StoreError(f"{path}: cannot be opened: {getattr(error, 'orig', None) or error}") from error
+    return Database(home, engine)
+
+
+def _engine(path: Path) -> Engine:
+    engine = create_engine(
+        f"sqlite:///{path}",
+        connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "isolation_level": None, "check_same_thread": False},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _set_up(connection: Any, _record: Any) -> None:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        write = connection.get_execution_options().get("write")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine
+
+
+def _revision(path: Path) -> str | None:
+    if not path.exists():
+        return None
+    with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_SECONDS)) as connection:
+        try:
+            row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        except sqlite3.OperationalError as error:
+            if "no such table" in str(error):
+                return None
+            raise
+    return str(row[0]) if row else None
+
+
+def _migrate(home: Path, engine: Engine) -> None:
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+
+    config = Config()
+    config.set_main_option("script_location", "store:migrations")
+    # Two processes may find an old database at once; the second finds nothing left to do.
+    lock = os.open(home / "migrate.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        paths.database(home).touch(mode=0o600)
+        with engine.connect().execution_options(write=True) as connection, connection.begin():
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    except CommandError as error:
+        raise StoreError(
+            f"{paths.database(home)}: was written by a newer version of Tunedeck\nhint: upgrade this one"
+        ) from error
+    finally:
+        os.close(lock)

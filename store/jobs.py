@@ -1,0 +1,113 @@
+"""Jobs as the rest of Tunedeck reads them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, and_, func, or_, select
+
+from store.database import Database, StoreError
+from store.schema import FINAL, Status, dependencies, experiments, jobs
+
+
+@dataclass(frozen=True)
+class Job:
+    """A row of the queue."""
+
+    id: int
+    experiment_id: int
+    experiment: str
+    name: str
+    engine: str
+    recipe: dict[str, Any]
+    status: Status
+    priority: int
+    held: bool
+    cancel_requested: bool
+    gpus: int | None
+    retries_left: int
+    attempt: int
+    created_at: float
+    started_at: float | None
+    ended_at: float | None
+    exit_code: int | None
+    reason: str | None
+    progress_done: float | None
+    progress_total: float | None
+    progress_unit: str | None
+    progress_at: float | None
+    events_offset: int
+    unreadable_lines: int
+
+    @property
+    def is_final(self) -> bool:
+        return self.status in FINAL
+
+
+def get_job(database: Database, job_id: int) -> Job:
+    with database.read() as connection:
+        return read_job(connection, job_id)
+
+
+def list_jobs(
+    database: Database,
+    *,
+    statuses: Sequence[Status] = (),
+    experiment: str | None = None,
+    ids: Sequence[int] = (),
+    limit: int | None = None,
+) -> list[Job]:
+    """Jobs by id. `experiment` is an experiment's id or name. With `limit`, the newest ones."""
+    query = _job_query()
+    if statuses:
+        query = query.where(jobs.c.status.in_(statuses))
+    if experiment is not None:
+        number = int(experiment) if experiment.isdecimal() else -1
+        query = query.where(or_(experiments.c.name == experiment, experiments.c.id == number))
+    if ids:
+        query = query.where(jobs.c.id.in_(ids))
+    with database.read() as connection:
+        rows = connection.execute(query.order_by(jobs.c.id.desc()).limit(limit)).all()
+    return [_job(row) for row in reversed(rows)]
+
+
+def count_by_status(database: Database) -> dict[Status, int]:
+    with database.read() as connection:
+        rows = connection.execute(select(jobs.c.status, func.count()).group_by(jobs.c.status)).all()
+    return {Status(status): count for status, count in rows}
+
+
+def needs_of(database: Database, job_id: int) -> list[tuple[Job, str | None]]:
+    """The jobs that this one needs, each with its alias in the recipe."""
+    with database.read() as connection:
+        rows = connection.execute(
+            select(dependencies.c.needs_job_id, dependencies.c.alias).where(dependencies.c.job_id == job_id)
+        ).all()
+        return [(read_job(connection, needed), alias) for needed, alias in rows]
+
+
+def ahead_of(database: Database, job: Job) -> int:
+    """How many ready jobs come before a queued one."""
+    before = or_(jobs.c.priority > job.priority, and_(jobs.c.priority == job.priority, jobs.c.id < job.id))
+    query = select(func.count()).select_from(jobs).where(jobs.c.status == Status.QUEUED, ~jobs.c.held, before)
+    with database.read() as connection:
+        return connection.execute(query).scalar_one()
+
+
+def _job_query() -> Select[Any]:
+    return select(jobs, experiments.c.name.label("experiment")).join(experiments)
+
+
+_JOB_FIELDS = [field.name for field in fields(Job)]
+
+
+def _job(row: Row[Any]) -> Job:
+    values = {name: row._mapping[name] for name in _JOB_FIELDS}
+    return Job(**values | {"status": Status(values["status"])})
+
+
+def read_job(connection: Connection, job_id: int) -> Job:
+    row = connection.execute(_job_query().where(jobs.c.id == job_id)).first()
+    if row is None:
+        raise StoreError(f"job {job_id}: there is no such job\nhint: `tunedeck jobs` lists them")
+    return _job(row)

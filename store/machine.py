@@ -1,0 +1,113 @@
+"""What the daemon says about itself and the machine, and the nudge that wakes it."""
+
+import fcntl
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.dialects.sqlite import insert
+
+from store import paths
+from store.database import Database
+from store.schema import daemon, gpu_reservations
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """The daemon that runs, or ran last. `gpus` lists {uuid, name, memory} of the machine."""
+
+    pid: int
+    started_at: float
+    seen_at: float
+    stopped_at: float | None
+    cpu_slots: int
+    gpus: list[dict[str, Any]]
+
+
+def get_daemon(database: Database) -> Daemon | None:
+    columns = daemon.c
+    query = select(
+        columns.pid, columns.started_at, columns.seen_at, columns.stopped_at, columns.cpu_slots, columns.gpus
+    )
+    with database.read() as connection:
+        row = connection.execute(query).first()
+    return Daemon(*row) if row else None
+
+
+def announce(database: Database, cpu_slots: int, gpus: list[dict[str, Any]]) -> None:
+    """The daemon starts."""
+    now = time.time()
+    values = {
+        "pid": os.getpid(),
+        "started_at": now,
+        "seen_at": now,
+        "stopped_at": None,
+        "wish": None,
+        "cpu_slots": cpu_slots,
+        "gpus": gpus,
+    }
+    with database.write() as connection:
+        connection.execute(
+            insert(daemon).values(id=1, **values).on_conflict_do_update(index_elements=["id"], set_=values)
+        )
+
+
+def take_leave(database: Database) -> None:
+    """The daemon stops in good order."""
+    with database.write() as connection:
+        connection.execute(daemon.update().values(stopped_at=time.time()))
+
+
+def request_stop(database: Database, *, stop_jobs: bool = False) -> None:
+    """Asks the daemon to stop: at once, or after it has stopped the jobs at a checkpoint."""
+    with database.write() as connection:
+        connection.execute(daemon.update().values(wish="stop-jobs" if stop_jobs else "stop"))
+
+
+def take_wish(database: Database) -> str | None:
+    """What the daemon was asked for, once."""
+    with database.read() as connection:
+        wish = connection.execute(select(daemon.c.wish)).scalar()
+    if wish:
+        with database.write() as connection:
+            connection.execute(daemon.update().values(wish=None))
+    return str(wish) if wish else None
+
+
+def reservations(database: Database) -> dict[str, int]:
+    """The job that holds each reserved GPU, by UUID."""
+    with database.read() as connection:
+        return {row.uuid: row.job_id for row in connection.execute(select(gpu_reservations))}
+
+
+def daemon_is_running(home: Path) -> bool:
+    """Whether a daemon holds this home's lock: the kernel's word, not a file's."""
+    try:
+        lock = os.open(paths.daemon_lock(home), os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
+def nudge(home: Path) -> bool:
+    """Wakes the daemon now instead of at its next round. False when none listens; nothing depends on it."""
+    try:
+        fifo = os.open(paths.nudge(home), os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        os.write(fifo, b"!")
+    except BlockingIOError:
+        pass  # the pipe is full of nudges already
+    finally:
+        os.close(fifo)
+    return True

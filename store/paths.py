@@ -1,0 +1,43 @@
+"""Where everything lasts: the home directory and the names inside it."""
+
+import os
+from pathlib import Path
+
+
+def home() -> Path:
+    """`$TUNEDECK_HOME`, else `$XDG_DATA_HOME/tunedeck`, else `~/.local/share/tunedeck`. Absolute; may not exist yet."""
+    if chosen := os.environ.get("TUNEDECK_HOME"):
+        return Path(chosen).expanduser().absolute()
+    data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(data).expanduser().absolute() / "tunedeck"
+
+
+def create(home: Path) -> None:
+    """Makes the home directory, readable by its owner alone."""
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    runs(home).mkdir(mode=0o700, exist_ok=True)
+
+
+def database(home: Path) -> Path:
+    return home / "tunedeck.db"
+
+
+def runs(home: Path) -> Path:
+    return home / "runs"
+
+
+def run_dir(home: Path, job_id: int) -> Path:
+    return runs(home) / str(job_id)
+
+
+def nudge(home: Path) -> Path:
+    """A FIFO that the daemon listens on; a byte in it means: look now."""
+    return home / "nudge"
+
+
+def daemon_lock(home: Path) -> Path:
+    return home / "daemon.lock"
+
+
+def daemon_log(home: Path) -> Path:
+    return home / "daemon.log"

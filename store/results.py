@@ -1,0 +1,169 @@
+"""What jobs left behind: scores, examples, artifacts, messages, attempts and the audit log, for reading."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+
+from store.database import Database
+from store.schema import artifacts, attempts, examples, experiments, messages, scores, transitions
+
+
+@dataclass(frozen=True)
+class Score:
+    """A final figure of a job. `fields` has `n`, `low` and `high` where there is an interval."""
+
+    job_id: int
+    name: str
+    value: float | None
+    fields: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ScoredExample:
+    """One completion with its grades; `fields` is the whole report of the eval engine."""
+
+    key: str
+    example_id: str
+    sample: int
+    strict: bool
+    robust: bool
+    fields: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A file or directory that a job left, relative to its run directory."""
+
+    path: str
+    name: str
+    step: int | None
+    time: float
+
+
+@dataclass(frozen=True)
+class Message:
+    """What a worker told people."""
+
+    time: float
+    kind: str
+    level: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Transition:
+    """A line of the audit log."""
+
+    time: float
+    from_status: str | None
+    to_status: str
+    attempt: int
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One try at a job."""
+
+    number: int
+    claimed_at: float
+    started_at: float | None
+    ended_at: float | None
+    exit_code: int | None
+    outcome: str | None
+    process: dict[str, Any] | None
+    usage: dict[str, Any] | None
+    devices: list[str]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One submission of a recipe."""
+
+    id: int
+    name: str
+    created_at: float
+    recipe_path: str
+    recipe_text: str
+    provenance: dict[str, Any]
+
+
+def list_scores(database: Database, job_ids: Sequence[int]) -> list[Score]:
+    query = select(scores).where(scores.c.job_id.in_(job_ids)).order_by(scores.c.job_id, scores.c.name)
+    with database.read() as connection:
+        return [Score(**row._mapping) for row in connection.execute(query)]
+
+
+def list_examples(database: Database, job_id: int) -> list[ScoredExample]:
+    query = select(
+        examples.c.key,
+        examples.c.example_id,
+        examples.c.sample,
+        examples.c.strict,
+        examples.c.robust,
+        examples.c.fields,
+    ).where(examples.c.job_id == job_id)
+    with database.read() as connection:
+        return [ScoredExample(*row) for row in connection.execute(query.order_by(examples.c.key))]
+
+
+def outcomes(database: Database, job_id: int, grader: str = "strict") -> dict[tuple[str, int], bool]:
+    """Right or wrong for each (example id, sample), without the texts."""
+    column = {"strict": examples.c.strict, "robust": examples.c.robust}[grader]
+    query = select(examples.c.example_id, examples.c.sample, column).where(examples.c.job_id == job_id)
+    with database.read() as connection:
+        return {(example_id, sample): right for example_id, sample, right in connection.execute(query)}
+
+
+def list_artifacts(database: Database, job_id: int) -> list[Artifact]:
+    query = select(artifacts.c.path, artifacts.c.name, artifacts.c.step, artifacts.c.time)
+    with database.read() as connection:
+        rows = connection.execute(query.where(artifacts.c.job_id == job_id).order_by(artifacts.c.time))
+        return [Artifact(*row) for row in rows]
+
+
+def list_messages(database: Database, job_id: int) -> list[Message]:
+    query = select(messages.c.time, messages.c.kind, messages.c.level, messages.c.text)
+    with database.read() as connection:
+        rows = connection.execute(query.where(messages.c.job_id == job_id).order_by(messages.c.id))
+        return [Message(*row) for row in rows]
+
+
+def list_transitions(database: Database, job_id: int) -> list[Transition]:
+    columns = transitions.c
+    query = select(columns.time, columns.from_status, columns.to_status, columns.attempt, columns.reason)
+    with database.read() as connection:
+        rows = connection.execute(query.where(columns.job_id == job_id).order_by(columns.id))
+        return [Transition(*row) for row in rows]
+
+
+def list_attempts(database: Database, job_id: int) -> list[Attempt]:
+    query = select(*[column for column in attempts.c if column.name != "job_id"])
+    with database.read() as connection:
+        rows = connection.execute(query.where(attempts.c.job_id == job_id).order_by(attempts.c.number))
+        return [Attempt(**row._mapping) for row in rows]
+
+
+def get_experiment(database: Database, experiment_id: int) -> Experiment:
+    with database.read() as connection:
+        row = connection.execute(select(experiments).where(experiments.c.id == experiment_id)).one()
+    return Experiment(**row._mapping)
+
+
+def list_experiments(database: Database) -> list[Experiment]:
+    with database.read() as connection:
+        return [Experiment(**row._mapping) for row in connection.execute(select(experiments))]
+
+
+def last_failure(database: Database, job_id: int, since: float) -> str | None:
+    """The first line of what a worker said when it failed, if it did after `since`."""
+    query = (
+        select(messages.c.text)
+        .where(messages.c.job_id == job_id, messages.c.kind == "failed", messages.c.time >= since)
+        .order_by(messages.c.id.desc())
+    )
+    with database.read() as connection:
+        text = connection.execute(query).scalar()
+    return str(text).partition("\n")[0] if text else None

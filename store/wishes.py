@@ -1,0 +1,86 @@
+"""What people may wish of a job: cancel, retry, hold, release, another priority.
+
+Wishes work with no daemon running: a waiting job is changed on the spot, a running one is marked for the daemon.
+"""
+
+import time
+
+from sqlalchemy import Connection
+
+from store.database import Database, StoreError
+from store.jobs import Job, read_job
+from store.lifecycle import dependents_of, log_transition, move, settle_dependents, unmet_needs
+from store.schema import FINAL, WAITING, Status, jobs
+
+
+def request_cancel(database: Database, job_id: int) -> Job:
+    """Cancels a waiting job at once; asks the daemon to stop a running one."""
+    with database.write() as connection:
+        job = read_job(connection, job_id)
+        if job.is_final:
+            raise StoreError(
+                f"job {job_id}: is already {job.status}; only a job that has not ended can be cancelled"
+            )
+        connection.execute(jobs.update().where(jobs.c.id == job_id).values(cancel_requested=True))
+        if job.status in WAITING:
+            move(connection, job_id, Status.CANCELLED, "cancelled before it started", ended_at=time.time())
+            settle_dependents(connection, job_id, Status.CANCELLED)
+        return read_job(connection, job_id)
+
+
+def retry(database: Database, job_id: int) -> Job:
+    """Queues an ended job again; it resumes from its last checkpoint. Jobs that were given up because of it wait again."""
+    with database.write() as connection:
+        job = read_job(connection, job_id)
+        if job.status not in FINAL or job.status is Status.SUCCEEDED:
+            raise StoreError(
+                f"job {job_id}: is {job.status}; only a failed, cancelled or lost job can be retried\n"
+                "hint: submit its recipe again to run a succeeded job once more"
+            )
+        _requeue(connection, job_id, "retried")
+        return read_job(connection, job_id)
+
+
+def set_held(database: Database, job_id: int, held: bool) -> Job:
+    """Holds a waiting job back, or releases it."""
+    with database.write() as connection:
+        job = read_job(connection, job_id)
+        if job.status not in WAITING:
+            raise StoreError(
+                f"job {job_id}: is {job.status}; only a queued or blocked job can be held or released"
+            )
+        connection.execute(jobs.update().where(jobs.c.id == job_id).values(held=held))
+        log_transition(
+            connection,
+            job_id,
+            job.status,
+            job.status,
+            job.attempt,
+            "held" if held else "released",
+            time.time(),
+        )
+        return read_job(connection, job_id)
+
+
+def set_priority(database: Database, job_id: int, priority: int) -> Job:
+    """Higher runs first."""
+    with database.write() as connection:
+        job = read_job(connection, job_id)
+        if job.status not in WAITING:
+            raise StoreError(
+                f"job {job_id}: is {job.status}; only a queued or blocked job has a place in the queue"
+            )
+        connection.execute(jobs.update().where(jobs.c.id == job_id).values(priority=priority))
+        log_transition(
+            connection, job_id, job.status, job.status, job.attempt, f"priority {priority}", time.time()
+        )
+        return read_job(connection, job_id)
+
+
+def _requeue(connection: Connection, job_id: int, reason: str) -> None:
+    status = Status.BLOCKED if unmet_needs(connection, job_id) else Status.QUEUED
+    move(connection, job_id, status, reason, cancel_requested=False, ended_at=None, exit_code=None)
+    # A dependent that nobody cancelled was given up because of this job.
+    for dependent in dependents_of(connection, job_id, Status.CANCELLED):
+        if not dependent.cancel_requested:
+            _requeue(connection, dependent.id, f"job {job_id} was retried")
