@@ -29,7 +29,7 @@ def mcnemar_exact(only_first: int, only_second: int) -> float:
     if n == 0:
         return 1.0
     tail = sum(math.comb(n, i) for i in range(k + 1))
-    return min(1.0, 2 * tail / 2**n)
+    return float(min(1, 2 * tail / 2**n))
 
 
 def paired_difference(
