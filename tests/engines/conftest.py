@@ -70,7 +70,7 @@ def make_run(tmp_path: Path) -> Callable[..., Run]:
 
     def make(name: str = "run", **options: object) -> Run:
         directory = tmp_path / name
-        directory.mkdir(exist_ok=True)
+        directory.mkdir(parents=True, exist_ok=True)
         return Run(dir=directory, events=EventWriter(directory), name=name, **{"seed": 42, **options})  # type: ignore[arg-type]
 
     return make
