@@ -51,7 +51,7 @@ def plain_text(examples: Sequence[Example], count: int, seed: int) -> list[str]:
 def draw_sum(draw: random.Random) -> tuple[int, str, int, int]:
     """Two numbers, the sign between them, and the result; all within the bounds of pocket-math."""
     while True:
-        sign = draw.choice("+++---*/")
+        sign = draw.choice("++--*/")
         if sign == "+":
             a, b = draw.randint(1, LARGEST), draw.randint(1, LARGEST)
             c = a + b
@@ -92,7 +92,7 @@ def _story(draw: random.Random, examples: Sequence[Example]) -> str:
 
 
 def _markup(draw: random.Random, examples: Sequence[Example]) -> str:
-    tag = "_".join(draw.sample(_TAG_WORDS, draw.randint(1, 3)))
+    tag = "_".join(draw.sample(_TAG_WORDS, 2))
     inside = draw.choice(
         [
             draw.choice(examples).question.partition(". ")[0],
