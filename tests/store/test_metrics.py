@@ -102,7 +102,9 @@ def test_nan_is_kept_and_infinity_too(database: Database) -> None:
     assert values[2:] == [math.inf, -math.inf]
 
 
-def test_a_million_points_are_read_to_a_charts_width_without_touching_most_of_them(database: Database) -> None:
+def test_a_million_points_are_read_to_a_charts_width_without_touching_most_of_them(
+    database: Database,
+) -> None:
     job_id = fill(database, [1 / (i + 1) for i in range(1_000_000)], batch=100_000)
     started = time.process_time()
     buckets = metrics.chart(database, job_id, "loss", 160)

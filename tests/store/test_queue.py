@@ -26,7 +26,9 @@ def claim_all(database: Database, cpu_slots: int, gpus: list[str]) -> list[tuple
 
 
 def finish(database: Database, job_id: int, status: Status, retry: bool = False) -> Status:
-    return lifecycle.finish(database, job_id, Outcome(status, 0 if status is Status.SUCCEEDED else 1, "why", retry))
+    return lifecycle.finish(
+        database, job_id, Outcome(status, 0 if status is Status.SUCCEEDED else 1, "why", retry)
+    )
 
 
 def test_higher_priority_goes_first_then_the_older(database: Database) -> None:

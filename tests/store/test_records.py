@@ -49,7 +49,9 @@ def test_a_new_attempt_takes_back_the_metrics_beyond_its_checkpoint(database: Da
     records.record(database, job_id, 0, 10, first)
     records.record(database, job_id, 10, 20, second)
 
-    points = [(point.step, point.value, point.attempt) for point in metrics.read_points(database, job_id, "loss")]
+    points = [
+        (point.step, point.value, point.attempt) for point in metrics.read_points(database, job_id, "loss")
+    ]
     assert points == [(1, 1.0, 1), (2, 2.0, 1), (3, 3.0, 1), (4, -4.0, 2)]
     assert results.list_messages(database, job_id)[-1].text == "resumes from step 3"
 
@@ -57,7 +59,9 @@ def test_a_new_attempt_takes_back_the_metrics_beyond_its_checkpoint(database: Da
 def test_unknown_kinds_are_kept_as_messages(database: Database, job_id: int) -> None:
     records.record(database, job_id, 0, 1, [{"kind": "novelty", "time": 1.0, "text": "something new"}])
 
-    assert [(m.kind, m.text) for m in results.list_messages(database, job_id)] == [("novelty", "something new")]
+    assert [(m.kind, m.text) for m in results.list_messages(database, job_id)] == [
+        ("novelty", "something new")
+    ]
 
 
 def test_progress_and_unreadable_lines_are_on_the_job(database: Database, job_id: int) -> None:
@@ -65,4 +69,9 @@ def test_progress_and_unreadable_lines_are_on_the_job(database: Database, job_id
     records.record(database, job_id, 0, 1, [progress], unreadable=2)
     job = jobs.get_job(database, job_id)
 
-    assert (job.progress_done, job.progress_total, job.progress_unit, job.unreadable_lines) == (3, 10, "step", 2)
+    assert (job.progress_done, job.progress_total, job.progress_unit, job.unreadable_lines) == (
+        3,
+        10,
+        "step",
+        2,
+    )
