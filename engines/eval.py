@@ -40,7 +40,7 @@ class Recipe(BaseRecipe):
     """How answers are generated; greedy by default. Several samples add pass@k, avg@k and maj@k."""
     limit: int | None = Field(None, ge=1)
     """Only the first so many questions of the split. Null: all."""
-    batch_size: int = Field(32, ge=1)
+    batch_size: int = Field(64, ge=1)
     """Completions that are generated at a time; halved when memory runs out."""
 
 
