@@ -39,9 +39,7 @@ class Pace:
         if job.attempt <= 1 and job.started_at is not None:
             baseline = (0.0, job.started_at)
         else:
-            baseline = self._baselines.setdefault(
-                (job.id, job.attempt), (job.progress_done, job.progress_at)
-            )
+            baseline = self._baselines.setdefault((job.id, job.attempt), (job.progress_done, job.progress_at))
         done, seconds = job.progress_done - baseline[0], job.progress_at - baseline[1]
         if done <= 0 or seconds <= 0:
             return None

@@ -41,7 +41,7 @@ def ascii_only(environ: Mapping[str, str] = os.environ) -> bool:
     named = environ.get("LC_ALL") or environ.get("LC_CTYPE") or environ.get("LANG")
     # With no locale at all Python itself falls back to UTF-8, and so do today's terminals.
     encoding = named.partition(".")[2] if named else locale.getencoding()
-    return bool(named) and named not in ("C.UTF-8",) and encoding.lower().replace("-", "") != "utf8"
+    return bool(named) and encoding.lower().replace("-", "") != "utf8"
 
 
 def to_ascii(character: str) -> str:

@@ -1,9 +1,11 @@
 """What the feed tells screens and widgets, and what widgets tell the screen around them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from textual.message import Message
 
+from store.database import Database
 from store.jobs import Job
 from store.metrics import Bucket, Series
 from store.queue import JobRow
@@ -22,6 +24,32 @@ class ReadFailed(Message):
 @dataclass
 class ReadRecovered(Message):
     """Reads work again."""
+
+
+@dataclass
+class OpenJob(Message):
+    """Show a job on a screen of its own."""
+
+    job_id: int
+
+
+@dataclass
+class Compare(Message):
+    """Show jobs side by side."""
+
+    job_ids: list[int]
+
+
+@dataclass
+class ChooseRecipe(Message):
+    """Show the recipes, to submit one."""
+
+
+@dataclass
+class Wish(Message):
+    """Something to write down, off the UI's thread. `act` returns what to tell the user."""
+
+    act: Callable[[Database], str]
 
 
 @dataclass

@@ -46,7 +46,9 @@ def read_queue(
 ) -> QueueRead:
     count, rows = read_rows(database, words=words, order=order, offset=offset, limit=limit)
     left = {row.id: pace.seconds_left(row) for row in rows if row.status is Status.RUNNING}
-    return QueueRead(count, offset, rows, {job_id: value for job_id, value in left.items() if value is not None})
+    return QueueRead(
+        count, offset, rows, {job_id: value for job_id, value in left.items() if value is not None}
+    )
 
 
 def read_job(database: Database, pace: Pace, job_id: int) -> JobRead:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Select, and_, case, cast, func, not_, or_, select
+from sqlalchemy import ColumnElement, Select, and_, case, cast, func, literal, not_, or_, select
 from sqlalchemy.types import Text
 
 from store.database import Database
@@ -71,7 +71,7 @@ def _contains(word: str) -> ColumnElement[bool]:
     found = or_(
         *(text.icontains(wanted, autoescape=True) for text in texts),
         cast(jobs.c.id, Text) == wanted.removeprefix("#"),
-        and_(jobs.c.held, wanted.lower() == "held"),
+        and_(jobs.c.held, literal(wanted.lower() == "held")),
     )
     return not_(found) if word.startswith("!") else found
 
