@@ -45,6 +45,7 @@ def announce(database: Database, cpu_slots: int, gpus: list[dict[str, Any]]) -> 
         "started_at": now,
         "seen_at": now,
         "stopped_at": None,
+        "wish": None,
         "cpu_slots": cpu_slots,
         "gpus": gpus,
     }
@@ -58,6 +59,22 @@ def take_leave(database: Database) -> None:
     """The daemon stops in good order."""
     with database.write() as connection:
         connection.execute(daemon.update().values(stopped_at=time.time()))
+
+
+def request_stop(database: Database, *, stop_jobs: bool = False) -> None:
+    """Asks the daemon to stop: at once, or after it has stopped the jobs at a checkpoint."""
+    with database.write() as connection:
+        connection.execute(daemon.update().values(wish="stop-jobs" if stop_jobs else "stop"))
+
+
+def take_wish(database: Database) -> str | None:
+    """What the daemon was asked for, once."""
+    with database.read() as connection:
+        wish = connection.execute(select(daemon.c.wish)).scalar()
+    if wish:
+        with database.write() as connection:
+            connection.execute(daemon.update().values(wish=None))
+    return str(wish) if wish else None
 
 
 def reservations(database: Database) -> dict[str, int]:

@@ -155,3 +155,15 @@ def get_experiment(database: Database, experiment_id: int) -> Experiment:
 def list_experiments(database: Database) -> list[Experiment]:
     with database.read() as connection:
         return [Experiment(**row._mapping) for row in connection.execute(select(experiments))]
+
+
+def last_failure(database: Database, job_id: int, since: float) -> str | None:
+    """The first line of what a worker said when it failed, if it did after `since`."""
+    query = (
+        select(messages.c.text)
+        .where(messages.c.job_id == job_id, messages.c.kind == "failed", messages.c.time >= since)
+        .order_by(messages.c.id.desc())
+    )
+    with database.read() as connection:
+        text = connection.execute(query).scalar()
+    return str(text).partition("\n")[0] if text else None

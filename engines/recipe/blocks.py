@@ -18,7 +18,9 @@ Device = Literal["auto", "cpu", "cuda"]
 class Block(BaseModel):
     """A part of a recipe: frozen, typed, and strict about its keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, populate_by_name=True
+    )
 
 
 class LoraBlock(Block):
@@ -36,6 +38,8 @@ class LoraBlock(Block):
 
 class ModelBlock(Block):
     """The model to start from: a base by name, or the output of another job."""
+
+    takes: ClassVar[str] = "model"
 
     base: str | None = None
     """`pocket` (the model that ships with Tunedeck), a Hugging Face id, or a local directory."""
@@ -93,7 +97,9 @@ class SamplingBlock(Block):
     @model_validator(mode="after")
     def _greedy_has_one_sample(self) -> "SamplingBlock":
         if self.temperature == 0 and self.num_samples > 1:
-            raise ValueError("`num_samples` above 1 needs `temperature` above 0: greedy samples are all the same")
+            raise ValueError(
+                "`num_samples` above 1 needs `temperature` above 0: greedy samples are all the same"
+            )
         return self
 
 

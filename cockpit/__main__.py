@@ -1,0 +1,117 @@
+"""`tunedeck`: the command line, and the door to the terminal UI.
+
+Each command lives in a module that is imported only when it is called, so that `--help` and completion are instant.
+This is also where an exception becomes a message and an exit code: 1 the operation or job failed, 2 usage or recipe
+error, 3 nothing running to talk to, 130 interrupted.
+"""
+
+import os
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from cockpit.cli import COMMANDS
+
+
+class LazyGroup(click.Group):
+    """Finds commands in a table and imports a module when its command is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _help = COMMANDS[cmd_name]
+        command: click.Command = getattr(import_module(f"cockpit.cli.{module}"), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_module, text) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            import difflib
+
+            close = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            hint = f"did you mean `{close[0]}`?" if close else "`tunedeck --help` lists the commands"
+            raise click.UsageError(f"there is no command `{args[0]}`\nhint: {hint}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=LazyGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.version_option(package_name="tunedeck", message="tunedeck %(version)s")
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Queue and watch LLM post-training experiments, and find out whether B is really better than A.
+
+    Without a command, opens the terminal UI.
+    """
+    if context.invoked_subcommand is None:
+        from cockpit.cli.ui import open_cockpit
+
+        open_cockpit()
+
+
+def main() -> None:
+    """The entry point of the `tunedeck` script."""
+    colour = False if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" else None
+    try:
+        result: Any = cli.main(standalone_mode=False, color=colour)
+        sys.exit(result if isinstance(result, int) else 0)
+    except click.exceptions.Exit as exit_:
+        sys.exit(exit_.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        _complain("interrupted")
+        sys.exit(130)
+    except click.ClickException as error:
+        _complain(error.format_message())
+        sys.exit(2)
+    except BrokenPipeError:
+        # The reader of our output, say `head`, has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(0)
+    except Exception as error:
+        sys.exit(_explain(error))
+
+
+def _explain(error: Exception) -> int:
+    from engines.recipe.errors import RecipeError
+    from store.database import StoreError
+
+    if isinstance(error, RecipeError):
+        _complain(str(error))
+        return 2
+    if isinstance(error, StoreError):
+        _complain(str(error))
+        return 1
+    import traceback
+
+    from store import paths
+
+    log = paths.home() / "cockpit.log"
+    try:
+        log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with log.open("a") as file:
+            file.write(f"{' '.join(sys.argv)}\n{traceback.format_exc()}\n")
+        where = f"the full traceback is in {log}"
+    except OSError:
+        where = "the home directory cannot be written either"
+    _complain(f"{type(error).__name__}: {error}\nhint: {where}")
+    return 1
+
+
+def _complain(message: str) -> None:
+    prefix = "error" if sys.stderr.isatty() and not os.environ.get("NO_COLOR") else None
+    click.echo(f"{click.style('error', fg='red', bold=True) if prefix else 'error'}: {message}", err=True)
+
+
+if __name__ == "__main__":
+    main()

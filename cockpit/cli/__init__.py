@@ -1,0 +1,27 @@
+"""The commands, in the order of a day's work: the module each lives in, and one line of help."""
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("demo", "run the whole story on the model that ships with Tunedeck"),
+    "up": ("service", "start the daemon"),
+    "down": ("service", "stop the daemon; running jobs go on"),
+    "status": ("service", "what the daemon and the queue are doing"),
+    "doctor": ("service", "check this machine and installation"),
+    "submit": ("submitting", "queue a recipe; prints the job ids"),
+    "check": ("submitting", "validate a recipe and show its jobs; nothing is queued"),
+    "recipes": ("submitting", "list, show or copy the recipes that come with Tunedeck"),
+    "schema": ("submitting", "JSON Schema of recipes, for editors"),
+    "jobs": ("queue", "list jobs"),
+    "show": ("queue", "everything about a job"),
+    "why": ("queue", "why a job is waiting"),
+    "wait": ("queue", "wait for jobs to end; exits with their result"),
+    "logs": ("queue", "what a job's worker printed"),
+    "cancel": ("queue", "cancel jobs"),
+    "retry": ("queue", "queue ended jobs again, from their last checkpoint"),
+    "hold": ("queue", "keep waiting jobs from starting"),
+    "release": ("queue", "let held jobs start"),
+    "priority": ("queue", "change the priority of waiting jobs"),
+    "metrics": ("results", "a job's metrics"),
+    "compare": ("results", "models side by side, with intervals and paired verdicts"),
+    "examples": ("results", "the examples behind a score or a difference"),
+    "completion": ("ui", "print the completion script of a shell"),
+}

@@ -1,0 +1,121 @@
+"""Commands about the daemon and the machine: up, down, status, doctor."""
+
+import os
+import shutil
+import sqlite3
+import sys
+import time
+from importlib.util import find_spec
+
+import click
+
+from cockpit.cli import output
+from cockpit.cli.output import duration, json_option, narrate, print_json
+from store import jobs, machine, paths
+from store.database import StoreError, open_database
+from store.schema import ACTIVE, Status
+
+NOTHING_RUNS = 3
+
+
+@click.command()
+@click.option("--cpu-slots", type=click.IntRange(1, 1024), help="Jobs without a GPU that may run at once.")
+def up(cpu_slots: int | None) -> None:
+    """Start the daemon, detached from this terminal. Jobs queued before are picked up."""
+    from cockpit.control import start_daemon
+
+    database = open_database()
+    if machine.daemon_is_running(database.home):
+        daemon = machine.get_daemon(database)
+        narrate(f"a daemon is running already (pid {daemon.pid if daemon else '?'})")
+        if cpu_slots and daemon and cpu_slots != daemon.cpu_slots:
+            hint = "`tunedeck down` first; running jobs go on meanwhile"
+            raise StoreError(f"it has {daemon.cpu_slots} CPU slots, not {cpu_slots}\nhint: {hint}")
+        return
+    pid = start_daemon(database, cpu_slots)
+    narrate(f"the daemon is up (pid {pid}), home {database.home}")
+
+
+@click.command()
+@click.option(
+    "--stop-jobs", is_flag=True, help="Stop running jobs at a checkpoint first; they go on after `up`."
+)
+@click.option("--timeout", type=float, default=60.0, show_default=True, help="Seconds to wait.")
+def down(stop_jobs: bool, timeout: float) -> int:
+    """Stop the daemon. Running jobs go on and are adopted by the next one."""
+    from cockpit.control import stop_daemon
+
+    database = open_database()
+    if not machine.daemon_is_running(database.home):
+        narrate("no daemon is running")
+        return NOTHING_RUNS
+    if not stop_daemon(database, stop_jobs=stop_jobs, timeout=timeout):
+        raise StoreError(
+            f"the daemon has not stopped after {timeout:g} s\nhint: see {paths.daemon_log(database.home)}"
+        )
+    active = jobs.list_jobs(database, statuses=ACTIVE)
+    narrate("the daemon is down" + (f"; {len(active)} running jobs go on" if active else ""))
+    return 0
+
+
+@click.command()
+@json_option
+def status(as_json: bool) -> int:
+    """Show the daemon, the slots and the queue. Exit code 3 when no daemon runs."""
+    database = open_database()
+    running = machine.daemon_is_running(database.home)
+    daemon = machine.get_daemon(database)
+    counts = jobs.count_by_status(database)
+    held = machine.reservations(database)
+    active = jobs.list_jobs(database, statuses=ACTIVE)
+    if as_json:
+        print_json(
+            {
+                "home": str(database.home),
+                "daemon": {"running": running, "pid": daemon.pid if daemon and running else None},
+                "cpu_slots": {
+                    "total": daemon.cpu_slots if daemon else None,
+                    "busy": len([job for job in active if job.id not in held.values()]),
+                },
+                "gpus": [gpu | {"job": held.get(gpu["uuid"])} for gpu in (daemon.gpus if daemon else [])],
+                "jobs": {status.value: counts.get(status, 0) for status in Status},
+            }
+        )
+        return 0 if running else NOTHING_RUNS
+    click.echo(f"home    {database.home}")
+    if running and daemon:
+        click.echo(f"daemon  pid {daemon.pid}, up {duration(time.time() - daemon.started_at)}")
+        click.echo(f"CPU     {len(active) - len(set(held.values()))} of {daemon.cpu_slots} slots busy")
+        for gpu in daemon.gpus:
+            owner = held.get(gpu["uuid"])
+            click.echo(f"GPU     {gpu['name']}  {gpu['uuid']}  {f'job {owner}' if owner else 'free'}")
+    else:
+        click.echo("daemon  not running; `tunedeck up` starts it")
+    shown = [f"{counts[state]} {output.status_text(state)}" for state in Status if counts.get(state)]
+    click.echo(f"jobs    {', '.join(shown) or 'none'}")
+    return 0 if running else NOTHING_RUNS
+
+
+@click.command()
+@json_option
+def doctor(as_json: bool) -> int:
+    """Check this machine and installation. Exit code 1 when something that is needed is missing."""
+    home = paths.home()
+    database = open_database(home)
+    free = shutil.disk_usage(home).free
+    checks: list[tuple[str, bool, str]] = [
+        ("python", sys.version_info >= (3, 11), sys.version.split()[0]),
+        ("sqlite", sqlite3.sqlite_version_info >= (3, 35), sqlite3.sqlite_version),
+        ("linux", hasattr(os, "pidfd_open"), "pidfd is there" if hasattr(os, "pidfd_open") else "needs Linux 5.3+"),
+        ("home", home.stat().st_mode & 0o077 == 0, f"{home}, mode {home.stat().st_mode & 0o777:o} (0700 is private)"),
+        ("disk", free > 1 << 30, f"{free / (1 << 30):.1f} GiB free"),
+        ("database", True, f"{paths.database(home).stat().st_size / (1 << 20):.1f} MiB"),
+        ("training stack", all(map(find_spec, ("torch", "trl", "peft"))), "torch, trl, peft: `pip install 'tunedeck[train]'`"),
+    ]  # fmt: skip
+    running = machine.daemon_is_running(database.home)
+    if as_json:
+        print_json([{"check": name, "ok": ok, "detail": detail} for name, ok, detail in checks])
+    else:
+        output.table(["check", "", "detail"], [[n, "ok" if ok else "MISSING", d] for n, ok, d in checks])
+        narrate(f"the daemon is {'running' if running else 'not running; `tunedeck up` starts it'}")
+    return 0 if all(ok for _, ok, _ in checks) else 1

@@ -1,0 +1,159 @@
+"""Commands about recipes: submit, check, recipes, schema."""
+
+import json
+import shutil
+from pathlib import Path
+
+import click
+
+from cockpit import library
+from cockpit.cli import output
+from cockpit.cli.output import json_option, narrate, print_json
+from engines.recipe.blocks import Block
+from engines.recipe.errors import RecipeError
+from engines.recipe.expand import ENGINES, load_recipe, recipe_class
+from engines.recipe.json_schema import recipe_schema
+
+overrides_option = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a value, e.g. `jobs.prep.seed=7`.",
+)
+
+
+@click.command()
+@click.argument("recipe")
+@overrides_option
+@click.option("--name", help="Name of the experiment; by default the recipe's.")
+@click.option(
+    "--priority", type=click.IntRange(-1000, 1000), help="Priority of all its jobs; higher runs first."
+)
+@click.option("--hold", is_flag=True, help="Queue the jobs held; `tunedeck release` lets them go.")
+@click.option(
+    "--wait", is_flag=True, help="Show live progress until all jobs have ended; exits with their result."
+)
+@json_option
+def submit(
+    recipe: str,
+    overrides: tuple[str, ...],
+    name: str | None,
+    priority: int | None,
+    hold: bool,
+    wait: bool,
+    as_json: bool,
+) -> int:
+    """Queue RECIPE: a file, or the name of a bundled recipe. Prints the job ids, one a line."""
+    from cockpit.control import start_daemon
+    from cockpit.submission import submit as submit_recipe
+    from store import machine
+    from store.database import open_database
+
+    path = library.find_recipe(recipe)
+    load_recipe(path, overrides)  # nothing, not even a home directory, is made for a recipe that is wrong
+    database = open_database()
+    experiment_id, job_ids, plan = submit_recipe(
+        database, path, overrides=overrides, priority=priority, held=hold, name=name
+    )
+    narrate(f"experiment {experiment_id} ({name or plan.name}): {len(job_ids)} jobs queued")
+    if as_json:
+        rows = [
+            {"id": i, "name": job.name, "engine": job.engine}
+            for i, job in zip(job_ids, plan.jobs, strict=True)
+        ]
+        print_json({"experiment": experiment_id, "name": name or plan.name, "jobs": rows})
+    else:
+        for job_id in job_ids:
+            click.echo(job_id)
+    if not machine.daemon_is_running(database.home):
+        if not wait:
+            narrate("hint: no daemon is running; `tunedeck up` starts one")
+            return 0
+        narrate(f"started a daemon (pid {start_daemon(database)})")
+    if not wait:
+        return 0
+    from cockpit.cli.live import watch
+
+    return watch(database, job_ids)
+
+
+@click.command()
+@click.argument("recipe")
+@overrides_option
+@json_option
+def check(recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Validate RECIPE and show the jobs it stands for. Nothing is queued."""
+    plan = load_recipe(library.find_recipe(recipe), overrides)
+    if as_json:
+        jobs = [
+            {
+                "name": job.name,
+                "engine": job.engine,
+                "needs": [needed for needed, _ in job.needs],
+                "recipe": job.recipe.model_dump(mode="json", by_alias=True),
+            }
+            for job in plan.jobs
+        ]
+        print_json({"name": plan.name, "jobs": jobs})
+        return
+    rows = [
+        [job.name, job.engine, ", ".join(needed for needed, _ in job.needs), _gist(job.recipe)]
+        for job in plan.jobs
+    ]
+    output.table(["job", "engine", "needs", "set"], rows)
+    narrate(f"{plan.file}: {len(plan.jobs)} jobs, no mistakes found")
+
+
+def _gist(recipe: Block) -> str:
+    """The fields that the recipe sets and that fit in a line."""
+    said = recipe.model_dump(
+        mode="json", by_alias=True, exclude_unset=True, exclude={"engine", "prompt", "resources"}
+    )
+    parts = [f"{key}={_flat(value)}" for key, value in said.items()]
+    text = " ".join(parts)
+    return text if len(text) <= 100 else text[:97] + "..."
+
+
+def _flat(value: object) -> str:
+    if isinstance(value, dict):
+        known = next((value[key] for key in ("from", "name", "base") if value.get(key)), None)
+        return str(known) if known else json.dumps(value, separators=(",", ":"))
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+@click.command()
+@click.argument("action", type=click.Choice(["list", "show", "copy"]), default="list")
+@click.argument("name", required=False)
+@click.argument("directory", required=False, type=click.Path(file_okay=False, path_type=Path))
+@json_option
+def recipes(action: str, name: str | None, directory: Path | None, as_json: bool) -> None:
+    """The recipes that come with Tunedeck: `recipes`, `recipes show NAME`, `recipes copy NAME DIR`."""
+    if action == "list":
+        found = library.bundled_recipes()
+        if as_json:
+            print_json([{"name": n, "path": str(p), "about": library.describe(p)} for n, p in found.items()])
+        else:
+            output.table(["recipe", "about"], [[n, library.describe(p)] for n, p in found.items()])
+        return
+    if name is None:
+        raise click.UsageError(
+            f"`recipes {action}` needs the name of a recipe\nhint: `tunedeck recipes` lists them"
+        )
+    path = library.find_recipe(name)
+    if action == "show":
+        click.echo(path.read_text(encoding="utf-8"), nl=False)
+        return
+    target = (directory or Path()) / path.name
+    if target.exists():
+        raise RecipeError(f"{target}: exists already", hint="give another directory")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(path, target)
+    click.echo(target)
+
+
+@click.command()
+@click.argument("engine", type=click.Choice(ENGINES), required=False)
+def schema(engine: str | None) -> None:
+    """Print the JSON Schema of recipes, or of one ENGINE's fields."""
+    print_json(recipe_class(engine).model_json_schema(by_alias=True) if engine else recipe_schema())

@@ -1,0 +1,38 @@
+"""Opening the terminal UI, and shell completion."""
+
+import click
+
+from cockpit.cli.output import narrate
+
+
+def open_cockpit() -> None:
+    """Opens the TUI, starting a daemon if none runs."""
+    import sys
+
+    from cockpit.control import start_daemon
+    from store import machine
+    from store.database import StoreError, open_database
+
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise StoreError("the terminal UI needs a terminal\nhint: `tunedeck --help` lists the commands")
+    database = open_database()
+    if not machine.daemon_is_running(database.home):
+        start_daemon(database)
+    from cockpit.app import run
+
+    run(database.home)
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the completion script of SHELL, e.g. `source <(tunedeck completion bash)`."""
+    from click.shell_completion import get_completion_class
+
+    from cockpit.__main__ import cli
+
+    complete = get_completion_class(shell)
+    if complete is None:
+        narrate(f"there is no completion for {shell}")
+        return
+    click.echo(complete(cli, {}, "tunedeck", "_TUNEDECK_COMPLETE").source())

@@ -1,0 +1,173 @@
+"""Is B really better than A? Evaluations side by side, with intervals, and paired verdicts against a baseline.
+
+Two evaluations are compared on the same questions, answered under the same prompt and decoding; anything else is
+refused with the reason. One completion a question: McNemar's exact test. Several: a permutation test on the means.
+The p values of one table are adjusted by Holm's method.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+from typing import Any
+
+from engines.statistics.intervals import holm, mcnemar_exact, paired_bootstrap, paired_difference
+from store import jobs, results
+from store.database import Database, StoreError
+from store.jobs import Job
+from store.results import Score
+
+SIGNIFICANT = 0.05
+GRADERS = ("strict", "robust")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One evaluated model. `outcomes` has right or wrong per grader, question and sample."""
+
+    job: Job
+    label: str
+    scores: dict[str, Score]
+    outcomes: dict[str, dict[tuple[str, int], bool]]
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """What must be alike for a comparison: task, split, items, prompt, decoding."""
+        score = self.scores.get("strict")
+        return score.fields.get("protocol", {}) if score else {}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the numbers allow to say about `entry` against the baseline, under one grader."""
+
+    entry: Entry
+    grader: str
+    n: int = 0
+    only_baseline: int = 0
+    """Questions that only the baseline got right (with several samples: more often right)."""
+    only_entry: int = 0
+    difference: float = 0.0
+    """Accuracy of the entry minus that of the baseline."""
+    low: float = 0.0
+    high: float = 0.0
+    p: float = 1.0
+    p_adjusted: float = 1.0
+    refused: str = ""
+    """Why there is no verdict; empty when there is one."""
+
+    @property
+    def text(self) -> str:
+        if self.refused:
+            return f"not comparable: {self.refused}"
+        if self.p_adjusted < SIGNIFICANT:
+            return "better" if self.difference > 0 else "worse"
+        return "no difference shown"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A table of entries; the first is the baseline unless another was chosen."""
+
+    entries: tuple[Entry, ...]
+    baseline: Entry
+    verdicts: tuple[Verdict, ...]
+
+    def verdict(self, entry: Entry, grader: str) -> Verdict | None:
+        return next((v for v in self.verdicts if v.entry is entry and v.grader == grader), None)
+
+
+def compare(database: Database, job_ids: Sequence[int], baseline_id: int | None = None) -> Comparison:
+    """Compares evaluations. A job that trained a model stands for the evaluation of it."""
+    entries = tuple(load_entry(database, job_id) for job_id in dict.fromkeys(job_ids))
+    if not entries:
+        raise StoreError("nothing to compare\nhint: name two evaluations, or an experiment")
+    baseline = entries[0]
+    if baseline_id is not None:
+        chosen = load_entry(database, baseline_id)
+        baseline = next((entry for entry in entries if entry.job.id == chosen.job.id), chosen)
+        if baseline is chosen:
+            entries = (chosen, *entries)
+    others = [entry for entry in entries if entry is not baseline]
+    verdicts: list[Verdict] = []
+    for grader in GRADERS:
+        judged = [judge(baseline, entry, grader) for entry in others]
+        adjusted = iter(holm([verdict.p for verdict in judged if not verdict.refused]))
+        verdicts += [v if v.refused else replace(v, p_adjusted=next(adjusted)) for v in judged]
+    return Comparison(entries, baseline, tuple(verdicts))
+
+
+def evaluations_of(database: Database, experiment: str) -> list[int]:
+    """The finished evaluations of an experiment, in the order of the recipe."""
+    rows = jobs.list_jobs(database, experiment=experiment)
+    if not rows:
+        raise StoreError(
+            f"experiment `{experiment}`: there is no such experiment\nhint: `tunedeck jobs` names them"
+        )
+    newest = max(job.experiment_id for job in rows)
+    mine = [job for job in rows if job.experiment_id == newest]
+    return [
+        score.job_id
+        for score in results.list_scores(database, [j.id for j in mine])
+        if score.name == "strict"
+    ]
+
+
+def load_entry(database: Database, job_id: int) -> Entry:
+    job = jobs.get_job(database, job_id)
+    scores = {score.name: score for score in results.list_scores(database, [job_id])}
+    if "strict" not in scores:
+        evaluation = _evaluation_of(database, job)
+        if evaluation is None:
+            raise StoreError(
+                f"job {job_id} ({job.name}): has no scores to compare\n"
+                "hint: name an evaluation that has ended, or a job that was evaluated"
+            )
+        return load_entry(database, evaluation.id)
+    outcomes = {grader: results.outcomes(database, job_id, grader) for grader in GRADERS}
+    return Entry(job, job.name.removesuffix("/eval"), scores, outcomes)
+
+
+def _evaluation_of(database: Database, job: Job) -> Job | None:
+    siblings = jobs.list_jobs(database, experiment=str(job.experiment_id))
+    return next((other for other in siblings if other.name == f"{job.name}/eval" and other.is_final), None)
+
+
+def judge(baseline: Entry, entry: Entry, grader: str) -> Verdict:
+    """One paired test. `p_adjusted` is set by whoever knows the whole table."""
+    first, second = _by_question(baseline, grader), _by_question(entry, grader)
+    if refused := _unlike(baseline, entry, set(first), set(second)):
+        return Verdict(entry, grader, refused=refused)
+    pairs = [(fmean(first[question]), fmean(second[question])) for question in sorted(first)]
+    n = len(pairs)
+    only_baseline = sum(a > b for a, b in pairs)
+    only_entry = sum(b > a for a, b in pairs)
+    difference = fmean(b - a for a, b in pairs)
+    if all(len(samples) == 1 for samples in (*first.values(), *second.values())):
+        low, high = paired_difference(only_baseline, only_entry, n)
+        p = mcnemar_exact(only_baseline, only_entry)
+    else:
+        low, high, p = paired_bootstrap([b - a for a, b in pairs])
+    return Verdict(entry, grader, n, only_baseline, only_entry, difference, low, high, p, p)
+
+
+def _by_question(entry: Entry, grader: str) -> dict[str, list[bool]]:
+    questions: dict[str, list[bool]] = {}
+    for (question, _sample), right in entry.outcomes[grader].items():
+        questions.setdefault(question, []).append(right)
+    return questions
+
+
+def _unlike(baseline: Entry, entry: Entry, first: set[str], second: set[str]) -> str:
+    """What makes two evaluations incomparable, or nothing."""
+    ours, theirs = baseline.protocol, entry.protocol
+    for key in ("task", "split", "prompt", "data", "sampling"):
+        if ours.get(key) != theirs.get(key):
+            return f"{key} differs ({_short(ours.get(key))} and {_short(theirs.get(key))})"
+    if first != second:
+        return f"they answered different questions ({len(first & second)} of {len(first | second)} in common)"
+    return "" if first else "there are no examples"
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else text[:57] + "..."

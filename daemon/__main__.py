@@ -1,0 +1,98 @@
+"""`python -P -m daemon`: the one daemon of a home directory, in the foreground until it is asked to stop."""
+
+import argparse
+import fcntl
+import logging
+import os
+import select
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+from daemon.gpus import list_gpus
+from daemon.launch import Machine
+from daemon.scheduler import Scheduler
+from store import machine, paths
+from store.database import Database, open_database
+
+BUSY_SECONDS = 0.5
+"""Between two rounds while jobs run: how stale a curve may be."""
+IDLE_SECONDS = 5.0
+"""Between two rounds while nothing runs; a nudge wakes it at once."""
+
+log = logging.getLogger("daemon")
+
+
+def main() -> int:
+    cores = os.cpu_count() or 1
+    parser = argparse.ArgumentParser(prog="python -P -m daemon", description=__doc__)
+    parser.add_argument("--home", type=Path, default=paths.home())
+    parser.add_argument("--cpu-slots", type=int, default=max(min(2, cores), cores // 4))
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    paths.create(arguments.home)
+    lock = os.open(paths.daemon_lock(arguments.home), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        log.error("another daemon runs in %s", arguments.home)
+        return 1
+    return serve(open_database(arguments.home), arguments.cpu_slots, cores)
+
+
+def serve(database: Database, cpu_slots: int, cores: int) -> int:
+    """Rounds of the scheduler until SIGTERM or a wish to stop."""
+    gpus = list_gpus()
+    nudges = _listen(database.home)
+    stop = _stop_flag(nudges)
+    threads = max(1, cores // max(1, cpu_slots))
+    scheduler = Scheduler(database, Machine(cpu_slots, tuple(gpus), threads))
+    machine.announce(database, cpu_slots, gpus)
+    log.info("started: %d CPU slots, %d GPUs, home %s", cpu_slots, len(gpus), database.home)
+    while True:
+        wish = machine.take_wish(database)
+        scheduler.stopping_jobs |= wish == "stop-jobs"
+        try:
+            active = 0 if stop or wish == "stop" else scheduler.tick()
+        except Exception:
+            # One bad round (a full disk, say) must not take the queue down; the next one starts from the store.
+            log.exception("this round failed")
+            active = 1
+        if stop or wish == "stop" or (scheduler.stopping_jobs and not active):
+            break
+        _wait_for_nudge(nudges, BUSY_SECONDS if active else IDLE_SECONDS)
+    machine.take_leave(database)
+    log.info("stopped")
+    return 0
+
+
+def _listen(home: Path) -> int:
+    """The FIFO that wakes us. Open for writing as well, so that it never reports an end of file."""
+    path = paths.nudge(home)
+    path.unlink(missing_ok=True)
+    os.mkfifo(path, 0o600)
+    return os.open(path, os.O_RDWR | os.O_NONBLOCK)
+
+
+def _wait_for_nudge(nudges: int, seconds: float) -> None:
+    ready, _, _ = select.select([nudges], [], [], seconds)
+    if ready:
+        os.read(nudges, 65536)
+
+
+def _stop_flag(nudges: int) -> list[bool]:
+    """Empty until SIGTERM or SIGINT, which also end the wait for a nudge."""
+    flag: list[bool] = []
+
+    def request(_signal: int, _frame: FrameType | None) -> None:
+        flag.append(True)
+        os.write(nudges, b"!")
+
+    signal.signal(signal.SIGTERM, request)
+    signal.signal(signal.SIGINT, request)
+    return flag
+
+
+if __name__ == "__main__":
+    sys.exit(main())

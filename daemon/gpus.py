@@ -1,0 +1,29 @@
+"""Which GPUs the machine has, by UUID."""
+
+import logging
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+
+def list_gpus() -> list[dict[str, Any]]:
+    """{uuid, name, memory_bytes} of every GPU; empty where there is no NVIDIA driver."""
+    import pynvml  # noqa: PLC0415 - only the daemon talks to the driver
+
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError as error:
+        log.info("no GPUs: %s", error)
+        return []
+    try:
+        handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
+        return [
+            {
+                "uuid": pynvml.nvmlDeviceGetUUID(handle),
+                "name": pynvml.nvmlDeviceGetName(handle),
+                "memory_bytes": int(pynvml.nvmlDeviceGetMemoryInfo(handle).total),
+            }
+            for handle in handles
+        ]
+    finally:
+        pynvml.nvmlShutdown()

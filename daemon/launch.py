@@ -1,0 +1,116 @@
+"""From a claimed job to a supervisor process: the run directory is written, the lock taken, the process started."""
+
+import fcntl
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from daemon.supervisor import LOCK_NAME
+from store import jobs
+from store.database import Database
+from store.jobs import Job
+from store.results import get_experiment
+
+GRACE_SECONDS = 30.0
+"""How long a worker may take to write its checkpoint after SIGTERM."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the daemon gives out."""
+
+    cpu_slots: int
+    gpus: tuple[dict[str, Any], ...]
+    threads: int
+    """CPU threads of a job without a GPU."""
+
+
+def start(database: Database, machine: Machine, job: Job, devices: list[str]) -> None:
+    """Starts the supervisor of a job's current attempt. Returns at once."""
+    run_dir = database.run_dir(job.id)
+    run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _freeze(database, run_dir, job, devices, machine)
+    lock = os.open(run_dir / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.set_inheritable(lock, True)
+        argv = [sys.executable, "-P", "-m", "daemon.supervisor", str(run_dir), str(job.attempt), str(lock)]
+        log = str(run_dir / "worker.log")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        os.posix_spawn(
+            sys.executable,
+            argv,
+            os.environ,
+            setsid=True,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, log, flags, 0o600),
+                (os.POSIX_SPAWN_DUP2, 1, 2),
+            ],
+        )
+    finally:
+        os.close(lock)  # the supervisor's copy keeps the lock
+
+
+def is_supervised(run_dir: Path) -> bool:
+    """Whether a supervisor lives: the kernel frees its lock when it dies, however it dies."""
+    try:
+        lock = os.open(run_dir / LOCK_NAME, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
+def _freeze(database: Database, run_dir: Path, job: Job, devices: list[str], machine: Machine) -> None:
+    """Writes what this attempt runs. The recipe is written once and never again."""
+    provenance = get_experiment(database, job.experiment_id).provenance
+    recipe_file = run_dir / "recipe.yaml"
+    if not recipe_file.exists():
+        (run_dir / "provenance.json").write_text(json.dumps(provenance, indent=2))
+        temporary = run_dir / "recipe.yaml.tmp"
+        temporary.write_text(
+            yaml.dump(job.recipe, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True)
+        )
+        temporary.rename(recipe_file)
+    inputs = {
+        alias: str(database.run_dir(needed.id)) for needed, alias in jobs.needs_of(database, job.id) if alias
+    }
+    # A command needs no Python between itself and its supervisor: it is the worker.
+    is_command = job.engine == "command"
+    launch = {
+        "job": job.id,
+        "name": job.name,
+        "attempt": job.attempt,
+        "argv": job.recipe["argv"] if is_command else [sys.executable, "-P", "-m", "engines", str(run_dir)],
+        "cwd": (is_command and job.recipe["cwd"]) or provenance.get("cwd") or str(run_dir),
+        "env": _environment(run_dir, devices, machine) | (job.recipe["env"] if is_command else {}),
+        "timeout": job.recipe.get("timeout"),
+        "grace_seconds": GRACE_SECONDS,
+        "inputs": inputs,
+    }
+    (run_dir / "launch.json").write_text(json.dumps(launch, indent=2))
+
+
+def _environment(run_dir: Path, devices: list[str], machine: Machine) -> dict[str, str]:
+    """What is added to the daemon's own environment; that one is passed on and never written down."""
+    added = {
+        "TUNEDECK_RUN_DIR": str(run_dir),
+        "CUDA_VISIBLE_DEVICES": ",".join(devices),
+        "PYTHONUNBUFFERED": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+    if not devices and "OMP_NUM_THREADS" not in os.environ:
+        added["OMP_NUM_THREADS"] = str(machine.threads)
+    return added

@@ -1,0 +1,157 @@
+"""The daemon's loop: reap, ingest, cancel, schedule and start, then wait for a nudge.
+
+Nothing is kept in memory between rounds that matters: which jobs are active stands in the store, how they fare stands
+in their run directories. A daemon that starts after a crash goes on where the last one was killed.
+"""
+
+import json
+import logging
+import os
+import signal
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from daemon.ingest import ingest
+from daemon.launch import Machine, is_supervised, start
+from daemon.processes import kill_group, send
+from daemon.supervisor import exit_file, process_file
+from store import jobs, lifecycle
+from store.database import Database
+from store.jobs import Job
+from store.lifecycle import Outcome
+from store.results import last_failure
+from store.schema import ACTIVE, Status
+
+STOPPED_EXIT_CODE = 75  # see engines/__main__.py
+BATCHES_PER_ROUND = 4  # one chatty job must not keep the others waiting
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Scheduler:
+    """The state of one daemon: its machine, whom it has signalled, and whether it is to stop the jobs."""
+
+    database: Database
+    machine: Machine
+    stopping_jobs: bool = False
+    _signalled: set[tuple[int, int]] = field(default_factory=set)
+
+    def tick(self) -> int:
+        """One round. Returns how many jobs are active after it."""
+        active = jobs.list_jobs(self.database, statuses=ACTIVE)
+        active = self.reap(active)
+        self.ingest(active)
+        self.cancel(active)
+        return len(active) + (0 if self.stopping_jobs else self.schedule())
+
+    def reap(self, active: list[Job]) -> list[Job]:
+        """Records starts and endings. Returns the jobs that go on."""
+        _reap_children()
+        return [job for job in active if not self._settle(job)]
+
+    def ingest(self, active: list[Job]) -> None:
+        for job in active:
+            ingest(self.database, job, max_batches=BATCHES_PER_ROUND)
+
+    def cancel(self, active: list[Job]) -> None:
+        """Asks the supervisors of unwanted jobs to stop them; they see to the grace period and the kill."""
+        for job in active:
+            unwanted = job.cancel_requested or self.stopping_jobs
+            if unwanted and (job.id, job.attempt) not in self._signalled:
+                process = _read(process_file(self.database.run_dir(job.id), job.attempt))
+                if process and send(process["supervisor"], signal.SIGTERM):
+                    self._signalled.add((job.id, job.attempt))
+
+    def schedule(self) -> int:
+        """Claims and starts jobs while there is room. Returns how many."""
+        started = 0
+        uuids = [gpu["uuid"] for gpu in self.machine.gpus]
+        while claimed := lifecycle.claim(self.database, self.machine.cpu_slots, uuids):
+            job, devices = claimed
+            started += 1
+            try:
+                start(self.database, self.machine, job, devices)
+                log.info("job %d (%s): attempt %d started", job.id, job.name, job.attempt)
+            except OSError as error:
+                log.exception("job %d (%s): cannot be started", job.id, job.name)
+                lifecycle.finish(
+                    self.database, job.id, Outcome(Status.FAILED, None, f"cannot be started: {error}")
+                )
+        return started
+
+    def _settle(self, job: Job) -> bool:
+        """Brings the store up to what the run directory says. True when the attempt is over."""
+        run_dir = self.database.run_dir(job.id)
+        supervised = is_supervised(run_dir)  # asked first: a supervisor writes its records before it goes
+        process = _read(process_file(run_dir, job.attempt))
+        ending = _read(exit_file(run_dir, job.attempt))
+        if process and job.status is Status.STARTING:
+            lifecycle.mark_running(self.database, job.id, process)
+        if ending is None and supervised:
+            return False
+        if ending is None and process is not None and kill_group(process["worker"]):
+            return False  # next round it is dead and has reported all that it will
+        ingest(self.database, jobs.get_job(self.database, job.id))
+        outcome = _outcome(self.database, job, process, ending)
+        status = lifecycle.finish(self.database, job.id, outcome)
+        log.info(
+            "job %d (%s): attempt %d ended, job is %s: %s",
+            job.id,
+            job.name,
+            job.attempt,
+            status,
+            outcome.reason,
+        )
+        return True
+
+
+def _outcome(
+    database: Database, job: Job, process: dict[str, Any] | None, ending: dict[str, Any] | None
+) -> Outcome:
+    """How the attempt ended, from what its supervisor wrote."""
+    retried = job.recipe.get("retry", {}).get("on", [])
+    if ending is None and process is None:
+        return Outcome(Status.QUEUED, None, "the daemon was killed before it could start it")
+    if ending is None:
+        return Outcome(Status.LOST, None, "its supervisor vanished", retry="lost" in retried)
+    code, reason = ending["exit_code"], ending["reason"]
+    usage = {key: ending[key] for key in ("cpu_seconds", "peak_memory_bytes")}
+
+    def outcome(status: Status, text: str | None, retry: bool = False) -> Outcome:
+        return Outcome(status, code, text, retry, ending["ended_at"], usage)
+
+    if code == 0:
+        return outcome(Status.SUCCEEDED, None)
+    if reason == "timeout":
+        return outcome(
+            Status.FAILED, f"ran into its timeout of {job.recipe['timeout']:g} s", "timeout" in retried
+        )
+    if reason == "stopped" and job.cancel_requested:
+        return outcome(Status.CANCELLED, "cancelled while it ran")
+    if reason == "stopped" or code == STOPPED_EXIT_CODE:
+        return outcome(Status.QUEUED, "stopped at a checkpoint; goes on from there")
+    how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    if code == 127:
+        how += ", its program could not be started; see its log"
+    said = last_failure(database, job.id, since=ending["started_at"])
+    return outcome(Status.FAILED, f"{said} ({how})" if said else how, "failed" in retried)
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """A record that its writer renames into place: there or not, never half."""
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    return content
+
+
+def _reap_children() -> None:
+    """Lets ended supervisors of ours go; adopted ones belong to init."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        pass

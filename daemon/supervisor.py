@@ -1,0 +1,130 @@
+"""One small process a job: starts the worker, waits for it, and writes down how it ended.
+
+    python -P -m daemon.supervisor RUN_DIR ATTEMPT LOCK
+
+It outlives the daemon, so that a daemon that comes back finds the true exit code. LOCK is a file descriptor that holds
+the lock on `supervisor.lock`: as long as the kernel says that it is locked, this process lives. SIGTERM asks the worker
+to stop; after a grace period its whole process group is killed. Standard library only: it starts once for every job.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+from daemon.processes import identify
+
+LOCK_NAME = "supervisor.lock"
+
+
+def process_file(run_dir: Path, attempt: int) -> Path:
+    """Who supervisor and worker are; written before the worker does anything."""
+    return run_dir / f"process-{attempt}.json"
+
+
+def exit_file(run_dir: Path, attempt: int) -> Path:
+    """How the attempt ended; written once, whole or not at all."""
+    return run_dir / f"exit-{attempt}.json"
+
+
+def main(run_dir: Path, attempt: int, lock: int) -> None:
+    os.set_inheritable(lock, False)
+    launch = json.loads((run_dir / "launch.json").read_text())
+    signals = {signal.SIGTERM, signal.SIGCHLD}
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    started_at = time.time()
+    worker, release = _fork_worker(run_dir, launch)
+    process = {"supervisor": identify(os.getpid()), "worker": identify(worker), "started_at": started_at}
+    _write(process_file(run_dir, attempt), process)
+    os.write(release, b"!")
+    os.close(release)
+    _nudge(run_dir)
+    ending = _wait(worker, launch["timeout"], launch["grace_seconds"])
+    _write(exit_file(run_dir, attempt), {"started_at": started_at, "ended_at": time.time(), **ending})
+    _nudge(run_dir)
+
+
+def _fork_worker(run_dir: Path, launch: dict[str, Any]) -> tuple[int, int]:
+    """The worker's pid, and a pipe: one byte into it lets the worker go on. It exits if we die before that."""
+    gate, release = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        _become_worker(run_dir, launch, gate, release)
+    os.close(gate)
+    with suppress(OSError):
+        os.setpgid(pid, pid)  # both sides do it, so that neither has to wait for the other
+    return pid, release
+
+
+def _become_worker(run_dir: Path, launch: dict[str, Any], gate: int, release: int) -> NoReturn:
+    try:
+        os.setpgid(0, 0)
+        os.close(release)
+        if os.read(gate, 1) != b"!":
+            os._exit(1)
+        signal.pthread_sigmask(signal.SIG_SETMASK, set())
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        log = os.open(run_dir / "worker.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        os.chdir(launch["cwd"])
+        os.execvpe(launch["argv"][0], launch["argv"], os.environ | launch["env"])
+    except OSError as error:
+        where = launch["cwd"] if error.filename == launch["cwd"] else launch["argv"][0]
+        os.write(2, f"tunedeck: {where}: cannot be started: {error.strerror}\n".encode())
+        os._exit(127)
+
+
+def _wait(worker: int, timeout: float | None, grace_seconds: float) -> dict[str, Any]:
+    """Until the worker has ended, by itself or because it was asked to (SIGTERM to us, or the time limit)."""
+    reason = "exited"
+    deadline = time.monotonic() + timeout if timeout else None
+    kill_at: float | None = None
+    while os.waitid(os.P_PID, worker, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        wake_at = deadline if kill_at is None else kill_at
+        wait_seconds = 3600.0 if wake_at is None else max(0.0, wake_at - time.monotonic())
+        caught = signal.sigtimedwait({signal.SIGTERM, signal.SIGCHLD}, wait_seconds)
+        asked = caught is not None and caught.si_signo == signal.SIGTERM
+        late = deadline is not None and time.monotonic() >= deadline
+        if kill_at is None and (asked or late):
+            reason = "stopped" if asked else "timeout"
+            os.killpg(worker, signal.SIGTERM)
+            kill_at = time.monotonic() + grace_seconds
+        elif kill_at is not None and time.monotonic() >= kill_at:
+            os.killpg(worker, signal.SIGKILL)
+            kill_at = time.monotonic() + grace_seconds
+    # Before it is reaped its number cannot pass to another group: end what it left behind.
+    os.killpg(worker, signal.SIGKILL)
+    _, status, usage = os.wait4(worker, 0)
+    return {
+        "reason": reason,
+        "exit_code": os.waitstatus_to_exitcode(status),
+        "cpu_seconds": usage.ru_utime + usage.ru_stime,
+        "peak_memory_bytes": usage.ru_maxrss * 1024,
+    }
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("w") as file:
+        json.dump(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.rename(path)
+    directory = os.open(path.parent, os.O_RDONLY)
+    os.fsync(directory)
+    os.close(directory)
+
+
+def _nudge(run_dir: Path) -> None:
+    """Wakes the daemon, if one listens."""
+    with suppress(OSError):
+        os.write(os.open(run_dir.parent.parent / "nudge", os.O_WRONLY | os.O_NONBLOCK), b"!")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

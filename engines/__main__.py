@@ -1,0 +1,59 @@
+"""The worker: `python -P -m engines RUN_DIR` runs one attempt at one job.
+
+Alone in catching exceptions: whatever an engine raises becomes the final event, a traceback in `worker.log`, and the
+exit code. 0 means succeeded, 1 failed, and 75 (EX_TEMPFAIL) that it was asked to stop and can go on from a checkpoint.
+"""
+
+import json
+import logging
+import os
+import sys
+import traceback
+from importlib import import_module
+from pathlib import Path
+
+from engines.events import EventWriter
+from engines.recipe.document import read_document
+from engines.recipe.errors import RecipeError
+from engines.recipe.expand import recipe_class
+from engines.run import Run
+
+STOPPED = 75
+
+
+def main(run_dir: Path) -> int:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    launch = json.loads((run_dir / "launch.json").read_text())
+    body = read_document(run_dir / "recipe.yaml").data
+    recipe = recipe_class(body["engine"]).model_validate(body)
+    events = EventWriter(run_dir)
+    run = Run(
+        dir=run_dir,
+        events=events,
+        seed=recipe.seed,
+        attempt=launch["attempt"],
+        name=launch["name"],
+        inputs={alias: Path(path) for alias, path in launch["inputs"].items()},
+    )
+    run.stop_on_sigterm()
+    checkpoint = run.resume_from
+    resume_step = int(checkpoint.name.rpartition("-")[2]) if checkpoint else None
+    events.emit("started", attempt=run.attempt, pid=os.getpid(), resume_step=resume_step)
+    try:
+        import_module(f"engines.{body['engine']}").run(recipe, run)
+    except Exception as error:
+        traceback.print_exc()
+        hint = getattr(error, "hint", "") if isinstance(error, RecipeError) else ""
+        text = error.message if isinstance(error, RecipeError) else f"{type(error).__name__}: {error}"
+        events.emit("failed", error=text, hint=hint, traceback=traceback.format_exc())
+        return 1
+    if run.stop_requested:
+        events.emit("stopped")
+        return STOPPED
+    events.emit("succeeded")
+    return 0
+
+
+# vLLM and data loaders import the main module again in their own processes.
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]).absolute()))

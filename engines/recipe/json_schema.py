@@ -1,0 +1,64 @@
+"""The JSON Schema of recipe files: single jobs of every engine, and pipelines."""
+
+from typing import Any
+
+from engines.recipe.expand import ENGINES, recipe_class
+
+
+def recipe_schema() -> dict[str, Any]:
+    """A draft 2020-12 schema for editors. The loader checks more: links between jobs, and rules across fields."""
+    definitions: dict[str, Any] = {}
+    bodies = []
+    for engine in ENGINES:
+        model = recipe_class(engine)
+        body = model.model_json_schema(by_alias=True, ref_template="#/$defs/{model}")
+        definitions |= body.pop("$defs", {})
+        body["properties"] |= _graph_keys("model" in model.outputs)
+        definitions[f"{engine}_job"] = body
+        bodies.append({"$ref": f"#/$defs/{engine}_job"})
+    # `defaults` and `matrix` supply fields too, so a body in a pipeline need not have all of its own.
+    loose = {
+        f"{engine}_body": {
+            key: value for key, value in definitions[f"{engine}_job"].items() if key != "required"
+        }
+        for engine in ENGINES
+    }
+    definitions |= loose
+    pipeline = {
+        "type": "object",
+        "properties": {
+            "name": {"type": "string"},
+            "defaults": {"type": "object"},
+            "jobs": {
+                "type": "object",
+                "minProperties": 1,
+                "additionalProperties": {"anyOf": [{"$ref": f"#/$defs/{name}"} for name in loose]},
+            },
+        },
+        "required": ["jobs"],
+        "additionalProperties": False,
+    }
+    for engine in ENGINES:
+        definitions[f"{engine}_job"] = definitions[f"{engine}_job"] | {
+            "properties": definitions[f"{engine}_job"]["properties"] | {"name": {"type": "string"}}
+        }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Tunedeck recipe",
+        "anyOf": [*bodies, pipeline],
+        "$defs": definitions,
+    }
+
+
+def _graph_keys(trains_a_model: bool) -> dict[str, Any]:
+    keys: dict[str, Any] = {
+        "needs": {"type": "array", "items": {"type": "string"}, "description": "Jobs to wait for."},
+        "matrix": {
+            "type": "object",
+            "additionalProperties": {"type": "array", "minItems": 1},
+            "description": "One job for every combination of these values; keys may be dotted.",
+        },
+    }
+    if trains_a_model:
+        keys["eval"] = {"type": ["boolean", "object"], "description": "Evaluate the model afterwards."}
+    return keys

@@ -1,0 +1,16 @@
+"""One question with its worked solution."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Example:
+    """A row of a task."""
+
+    id: str
+    """Task, official split and position there: `gsm8k-test-17`."""
+    question: str
+    reasoning: str
+    """The steps, as prose or sums; never the delimited answer."""
+    answer: str
+    """The gold number as text, without thousands commas."""

@@ -1,0 +1,122 @@
+"""GSM8K, grade-school word problems: `openai/gsm8k` from the Hugging Face hub, or a local copy.
+
+Rows have `question` and `answer`; the answer is worked out in prose with `<<2+3=5>>` calculator marks, and its last
+line is `#### 5`. Any data in that form works. A local copy is a directory with `train.jsonl` and `test.jsonl` (or
+`.parquet`), or one file: one with `test` in its name is the test split, any other the training split, so that
+nobody trains and tests on the same file.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from engines.recipe.errors import RecipeError
+from engines.tasks.answers import parse_number
+from engines.tasks.example import Example
+from engines.tasks.splits import OfficialSplit
+
+HUB_ID = "openai/gsm8k"
+SUFFIXES = (".jsonl", ".parquet")
+_CALCULATOR_MARK = re.compile(r"<<[^>]*>>")
+_LAYOUT = "task.path is a directory with train.jsonl and test.jsonl (or .parquet), or one such file"
+
+
+def read(path: str | None, split: OfficialSplit) -> list[Example]:
+    """The official split, in the order of the file."""
+    rows = _hub_rows(split) if path is None else _local_rows(Path(path), split)
+    return [_example(where, row, f"gsm8k-{split}-{index}") for index, (where, row) in enumerate(rows)]
+
+
+def splits(path: str | None) -> set[OfficialSplit]:
+    """Which official splits the data has."""
+    if path is None:
+        return {"train", "test"}
+    candidates: tuple[OfficialSplit, ...] = ("train", "test")
+    return {split for split in candidates if _split_file(Path(path), split)}
+
+
+def strip_calculator_marks(text: str) -> str:
+    return _CALCULATOR_MARK.sub("", text)
+
+
+def _example(where: str, row: Any, example_id: str) -> Example:
+    missing = [
+        name
+        for name in ("question", "answer")
+        if not isinstance(row, dict) or not isinstance(row.get(name), str)
+    ]
+    if missing:
+        found = ", ".join(map(repr, row)) if isinstance(row, dict) else type(row).__name__
+        raise RecipeError(
+            f"{where}: no text in column {' and '.join(map(repr, missing))} (found: {found})",
+            hint="every row needs 'question' and 'answer', as in openai/gsm8k",
+        )
+    reasoning, mark, gold = row["answer"].rpartition("####")
+    answer = gold.strip().replace(",", "")
+    if not mark or parse_number(answer) is None:
+        wrong = f"the gold answer {gold.strip()!r} is not a number" if mark else "the answer has no '####'"
+        raise RecipeError(
+            f"{where}: {wrong}", hint="the answer's last line must be '#### ' and a number, as in '#### 42'"
+        )
+    return Example(example_id, row["question"].strip(), strip_calculator_marks(reasoning).strip(), answer)
+
+
+def _hub_rows(split: OfficialSplit) -> Iterator[tuple[str, Any]]:
+    from datasets import load_dataset
+
+    try:
+        rows = load_dataset(HUB_ID, "main", split=split)
+    except OSError as error:  # no such file, no network, offline mode: all of them
+        raise RecipeError(
+            f"{HUB_ID} could not be read from the Hugging Face hub: {error}",
+            hint="check the network (and HF_HUB_OFFLINE), or set task.path to a local copy",
+        ) from error
+    for index, row in enumerate(rows):
+        yield f"{HUB_ID} {split} row {index}", row
+
+
+def _split_file(path: Path, split: OfficialSplit) -> Path | None:
+    if path.is_dir():
+        return next((file for suffix in SUFFIXES if (file := path / f"{split}{suffix}").is_file()), None)
+    named_test = "test" in path.stem.lower()
+    return path if path.is_file() and named_test == (split == "test") else None
+
+
+def _local_rows(path: Path, split: OfficialSplit) -> Iterator[tuple[str, Any]]:
+    file = _split_file(path, split)
+    if file is None:
+        wrong = f"holds no {split} split" if path.exists() else "does not exist"
+        raise RecipeError(f"task.path: {path} {wrong}", hint=_LAYOUT)
+    if file.suffix == ".parquet":
+        return _parquet_rows(file)
+    if file.suffix == ".jsonl":
+        return _jsonl_rows(file)
+    raise RecipeError(f"task.path: {file} is neither .jsonl nor .parquet", hint=_LAYOUT)
+
+
+def _jsonl_rows(file: Path) -> Iterator[tuple[str, Any]]:
+    with file.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except ValueError as error:  # not JSON, or not UTF-8
+                raise RecipeError(
+                    f"{file}:{number}: not JSON: {error}", hint="JSONL has one JSON object a line, in UTF-8"
+                ) from error
+            yield f"{file}:{number}", row
+
+
+def _parquet_rows(file: Path) -> Iterator[tuple[str, Any]]:
+    import pyarrow.parquet
+    from pyarrow import ArrowException
+
+    try:
+        rows = pyarrow.parquet.read_table(file).to_pylist()
+    except (ArrowException, OSError) as error:
+        raise RecipeError(f"{file}: not a Parquet file: {error}", hint=_LAYOUT) from error
+    for number, row in enumerate(rows, start=1):
+        yield f"{file}:{number}", row
