@@ -1,5 +1,6 @@
 """The terminal UI. Textual is imported here and below, and only when the TUI opens."""
 
+import os
 from pathlib import Path
 from typing import ClassVar
 
@@ -8,10 +9,10 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.reactive import reactive
-from textual.screen import Screen
 
 from cockpit import themes
 from cockpit.ascii_filter import AsciiFilter
+from cockpit.control import start_daemon
 from cockpit.feed import Feed
 from cockpit.glyphs import ascii_only
 from cockpit.messages import (
@@ -27,11 +28,12 @@ from cockpit.messages import (
     WishRefused,
 )
 from cockpit.palette import KeyCommands, ThemeCommands
-from cockpit.plain_text import plain_line
-from cockpit.reads import log_stamp, read_slots
+from cockpit.plain_text import plain_line, plain_lines
+from cockpit.reads import read_slots
 from cockpit.screens.help import HelpScreen, help_groups
 from cockpit.screens.job import JobScreen
 from cockpit.screens.queue import QueueScreen
+from engines.recipe.errors import RecipeError
 from store import machine
 from store.database import Database, StoreError, open_database
 from store.machine import daemon_is_running
@@ -63,8 +65,8 @@ class Cockpit(App[None]):
     trouble: reactive[str | None] = reactive(None)
 
     def __init__(self, database: Database, *, theme: str | None = None) -> None:
-        # Under NO_COLOR Textual drops colours only where it leaves them to the terminal.
-        super().__init__()
+        # Under NO_COLOR Textual drops colours only where it leaves them to the terminal, and asks once, here.
+        super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
         self.feed = Feed(database, self)
         self._database = database
         self._chosen_theme = theme
@@ -80,3 +82,62 @@ class Cockpit(App[None]):
         self.push_screen(QueueScreen(self.feed))
         self.feed.watch(self, read_slots, lambda: daemon_is_running(self._database.home))
         self.run_worker(self.feed.run, thread=True, group="feed")
+
+    def on_unmount(self) -> None:
+        self.feed.stop()
+
+    def on_slots_read(self, message: SlotsRead) -> None:
+        self.slots = message.slots
+
+    def on_read_failed(self, message: ReadFailed) -> None:
+        self.trouble = message.text
+
+    def on_read_recovered(self, message: ReadRecovered) -> None:
+        self.trouble = None
+
+    def on_open_job(self, message: OpenJob) -> None:
+        self.push_screen(JobScreen(self.feed, message.job_id))
+
+    def on_compare(self, message: Compare) -> None:
+        # Screens that are not needed for the first frame are imported when they are asked for.
+        from cockpit.screens.compare import CompareScreen
+
+        self.push_screen(CompareScreen(self.feed, message.job_ids))
+
+    def on_choose_recipe(self, message: ChooseRecipe) -> None:
+        from cockpit.screens.recipes import RecipesScreen
+
+        self.push_screen(RecipesScreen())
+
+    def on_wish(self, message: Wish) -> None:
+        self._grant(message)
+
+    @work(thread=True, group="wishes", exit_on_error=False)
+    def _grant(self, wish: Wish) -> None:
+        """Writes a wish down. Whatever the store says against it is told to the user, and the cockpit goes on."""
+        reply: Message
+        try:
+            reply = WishGranted(wish.act(self._database))
+        except (StoreError, RecipeError, OSError) as error:
+            reply = WishRefused(str(error))
+        machine.nudge(self._database.home)
+        self.feed.look_now()
+        self.post_message(reply)
+
+    def on_wish_granted(self, message: WishGranted) -> None:
+        self.notify(plain_line(message.text), timeout=3, markup=False)
+
+    def on_wish_refused(self, message: WishRefused) -> None:
+        text = "\n".join(plain_lines(message.text))
+        self.notify(text, severity="error", timeout=10, markup=False)
+
+    def action_help(self) -> None:
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen(help_groups(self.screen)))
+
+    def action_start_daemon(self) -> None:
+        if self.slots and self.slots.daemon_running:
+            self.notify("A daemon runs already.", timeout=3)
+            return
+        self.notify("Starting a daemon...", timeout=2)
+        self.post_message(Wish(lambda database: f"daemon {start_daemon(database)} runs"))

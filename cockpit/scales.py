@@ -36,15 +36,17 @@ def round_up(value: float) -> float:
 
 
 def linear(values: Sequence[float], most_ticks: int) -> Scale:
-    """Bounds on ticks around the values."""
+    """Round bounds around the values."""
     low, high = min(values), max(values)
     if low == high:
         margin = abs(low) * 0.1 or 1.0
         low, high = low - margin, high + margin
     step = tick_step(high - low, most_ticks)
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    ticks = tuple(index * step for index in range(first, last + 1))
-    return Scale(ticks[0], ticks[-1], ticks)
+    # Bounds are rounder than the values and finer than the ticks: little room is wasted, and they rarely move.
+    fine = step / 4
+    low, high = math.floor(low / fine + 1e-9) * fine, math.ceil(high / fine - 1e-9) * fine
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return Scale(low, high, tuple(index * step for index in range(first, last + 1)))
 
 
 def logarithmic(values: Sequence[float], most_ticks: int) -> Scale | None:

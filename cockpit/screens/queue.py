@@ -1,6 +1,5 @@
 """Home: every job of every experiment, live."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import ClassVar
 
@@ -13,18 +12,15 @@ from textual.widgets import Footer, Input, Static
 
 from cockpit.feed import Feed
 from cockpit.figures import Pace, clock, span
-from cockpit.messages import ChooseRecipe, Compare, OpenJob, QueueRead, Wish
+from cockpit.messages import ChooseRecipe, Compare, OpenJob, QueueRead
 from cockpit.plain_text import plain_line
 from cockpit.reads import read_queue
-from cockpit.screens.confirm import ConfirmScreen
+from cockpit.screens import job_wishes
 from cockpit.widgets.banner import Banner
 from cockpit.widgets.job_columns import state_of
 from cockpit.widgets.job_table import WINDOW_ROWS, JobTable
 from cockpit.widgets.slot_bar import SlotBar
-from store import wishes
-from store.database import Database
 from store.queue import JobRow, Order
-from store.schema import ACTIVE
 
 ORDERS: tuple[Order, ...] = ("activity", "newest", "oldest")
 
@@ -121,34 +117,20 @@ class QueueScreen(Screen[None]):
             detail.update(content)
 
     def action_cancel(self) -> None:
-        row = self._table.current
-        if row is None:
-            return
-        if row.status not in ACTIVE:
-            self._wish(row, wishes.request_cancel, "cancelled")
-            return
-
-        def answer(yes: bool | None) -> None:
-            if yes:
-                self._wish(row, wishes.request_cancel, "asked to stop")
-
-        consequence = "It stops at its next step and keeps a checkpoint. Retry goes on from there."
-        question = f"Cancel job {row.id}, {plain_line(row.name, 80)}?"
-        self.app.push_screen(ConfirmScreen(question, consequence, "Cancel the job"), answer)
+        if row := self._table.current:
+            job_wishes.cancel(self, row)
 
     def action_retry(self) -> None:
         if row := self._table.current:
-            self._wish(row, wishes.retry, "queued again")
+            job_wishes.retry(self, row)
 
     def action_hold(self) -> None:
         if row := self._table.current:
-            held = not row.held
-            self._wish(row, lambda store, job: wishes.set_held(store, job, held), "held" if held else "released")
+            job_wishes.hold_or_release(self, row)
 
     def action_priority(self, by: int) -> None:
         if row := self._table.current:
-            wanted = row.priority + by
-            self._wish(row, lambda store, job: wishes.set_priority(store, job, wanted), f"has priority {wanted}")
+            job_wishes.change_priority(self, row, by)
 
     def action_compare(self) -> None:
         marked = sorted(self._table.marked)
@@ -195,17 +177,15 @@ class QueueScreen(Screen[None]):
         self._table.forget_place()
         self._watch()
 
-    def _wish(self, row: JobRow, wish: Callable[[Database, int], object], done: str) -> None:
-        def act(store: Database) -> str:
-            wish(store, row.id)
-            return f"job {row.id} {done}"
-
-        self.post_message(Wish(act))
-
 
 def _detail(row: JobRow) -> Content:
     """Two lines about a job: what it is, and why it is as it is."""
-    facts = [f"#{row.id}", f"{plain_line(row.experiment, 60)} / {plain_line(row.name, 200)}", row.engine, state_of(row)]
+    facts = [
+        f"#{row.id}",
+        f"{plain_line(row.experiment, 60)}: {plain_line(row.name, 200)}",
+        row.engine,
+        state_of(row),
+    ]
     if row.attempt > 1:
         facts.append(f"attempt {row.attempt}")
     if row.started_at:

@@ -22,6 +22,18 @@ def fit(text: str, width: int, right: bool = False) -> str:
     return " " * (width - length) + text if right else text + " " * (width - length)
 
 
+def fit_middle(text: str, width: int) -> str:
+    """Exactly `width` cells; what is too long loses its middle, for the ends tell the cells of a matrix apart."""
+    length = cell_len(text)
+    if length <= width or width < 8:
+        return fit(text, width)
+    head = set_cell_size(text, (width - 1) // 3)
+    tail = text
+    while cell_len(tail) > width - 1 - cell_len(head):
+        tail = tail[1:]
+    return fit(f"{head}…{tail}", width)
+
+
 def to_strip(cells: Iterable[Cell], width: int, style_of: Callable[[str], Style]) -> Strip:
     """One line. Every segment has a style: a segment without one crashes Textual's monochrome filter."""
     segments = [

@@ -8,7 +8,8 @@ from rich.cells import cell_len
 from cockpit.figures import clock, fraction, number, percent, span
 from cockpit.glyphs import STATUS_GLYPHS, progress_bar
 from cockpit.plain_text import plain_line
-from cockpit.widgets.cells import Cell, fit
+from cockpit.widgets.cells import Cell, fit, fit_middle
+from store.jobs import Job
 from store.queue import JobRow
 from store.schema import Status
 
@@ -44,7 +45,7 @@ def columns_for(width: int) -> list[Column]:
         Column("id", "#", 5, right=True),
         Column("status", "status", 11),
         Column("name", "job", 0),
-        Column("progress", "progress", 11 if room < 110 else 16 if room < 150 else 26),
+        Column("progress", "progress", 9 if room < 100 else 16 if room < 150 else 26),
         Column("left", "left", 7, right=True),
         Column("loss", "loss", 7, right=True),
         Column("accuracy", "acc", 6, right=True),
@@ -78,7 +79,7 @@ def row_cells(row: JobRow, columns: list[Column], seconds_left: float | None, ma
     return cells
 
 
-def state_of(row: JobRow) -> str:
+def state_of(row: JobRow | Job) -> str:
     """The status as people read it: a held job is `held`, one that was asked to stop is `stopping`."""
     if row.held and row.status in (Status.QUEUED, Status.BLOCKED):
         return "held"
@@ -91,10 +92,10 @@ def _name_cells(row: JobRow, width: int) -> list[Cell]:
     experiment, name = plain_line(row.experiment, 80), plain_line(row.name, 300)
     # A single job has the name of its experiment; saying it twice helps nobody.
     if experiment == name:
-        return [(fit(name, width) + " ", "")]
-    prefix_width = min(cell_len(experiment) + 1, max(width // 3, 12))
-    prefix = fit(f"{experiment}/", prefix_width)
-    return [(prefix, "faint"), (fit(name, width - prefix_width) + " ", "")]
+        return [(fit_middle(name, width) + " ", "")]
+    prefix_width = min(cell_len(experiment) + 2, max(width // 3, 12))
+    prefix = fit(f"{experiment}: ", prefix_width)
+    return [(prefix, "faint"), (fit_middle(name, width - prefix_width) + " ", "")]
 
 
 def _status(row: JobRow, width: int, seconds_left: float | None, marked: bool) -> Cell:
@@ -118,7 +119,7 @@ def _took(row: JobRow) -> str:
 
 
 _FIGURES: dict[str, Callable[[JobRow, int, float | None, bool], Cell]] = {
-    "mark": lambda row, width, left, marked: ("●" if marked else "", "attention"),
+    "mark": lambda row, width, left, marked: ("◆" if marked else "", "attention"),
     "id": lambda row, width, left, marked: (str(row.id), "faint"),
     "status": _status,
     "engine": lambda row, width, left, marked: (plain_line(row.engine, 40), "faint"),

@@ -150,7 +150,7 @@ class MetricPlot(Widget):
 
     def _rows(self, canvas: Canvas, up: scales.Scale) -> list[list[Cell]]:
         labels = {
-            round((1 - up.position(tick)) * (canvas.height - 1)): number(tick) if tick else "0"
+            round((1 - up.position(tick)) * (canvas.height - 1)): tick_label(tick)
             for tick in reversed(up.ticks)
         }
         rows: list[list[Cell]] = []
@@ -201,7 +201,7 @@ class MetricPlot(Widget):
     def _x_labels(self, across: scales.Scale, width: int) -> list[Cell]:
         line = [" "] * (self.size.width)
         for tick in across.ticks:
-            text = number(tick)
+            text = tick_label(tick)
             middle = _LABEL_WIDTH + 1 + round(across.position(tick) * (width - 1))
             start = min(max(middle - len(text) // 2, 0), len(line) - len(text))
             if all(character == " " for character in line[max(start - 1, 0) : start + len(text)]):
@@ -214,6 +214,11 @@ class MetricPlot(Widget):
         lines[0] = [(f" {', '.join(self.names)}", "title")]
         lines[self.size.height // 2] = [(" no points yet: they appear as the job logs them", "axis")]
         return lines
+
+
+def tick_label(tick: float) -> str:
+    """A round number without the zeros that a measured one shows."""
+    return f"{tick:.5g}" if tick == 0 or 1e-3 <= abs(tick) < 1e4 else number(tick)
 
 
 def _or_nan(value: float | None) -> float:
