@@ -89,7 +89,7 @@ class Scheduler:
         ending = _read(exit_file(run_dir, job.attempt))
         if process and job.status is Status.STARTING:
             lifecycle.mark_running(self.database, job.id, process)
-        if ending is None and supervised:
+        if supervised:
             return False
         if ending is None and process is not None and kill_group(process["worker"]):
             return False  # next round it is dead and has reported all that it will

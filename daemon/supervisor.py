@@ -45,6 +45,7 @@ def main(run_dir: Path, attempt: int, lock: int) -> None:
     _nudge(run_dir)
     ending = _wait(worker, launch["timeout"], launch["grace_seconds"])
     _write(exit_file(run_dir, attempt), {"started_at": started_at, "ended_at": time.time(), **ending})
+    os.close(lock)  # only now may the next attempt begin
     _nudge(run_dir)
 
 

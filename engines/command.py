@@ -6,23 +6,37 @@ directory in `$TUNEDECK_RUN_DIR` and may append events (see `engines/events.py`)
 """
 
 import os
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from engines.recipe.blocks import BaseRecipe, ResourcesBlock
 from engines.run import Run
+
+
+def _word(value: object) -> object:
+    """`--steps, 100, --resume, true` are words on a command line, whatever they are in YAML."""
+    return (
+        str(value).lower()
+        if isinstance(value, bool)
+        else str(value)
+        if isinstance(value, int | float)
+        else value
+    )
+
+
+Word = Annotated[str, BeforeValidator(_word)]
 
 
 class Recipe(BaseRecipe):
     """A program with its arguments."""
 
     engine: Literal["command"]
-    argv: list[str] = Field(min_length=1)
+    argv: list[Word] = Field(min_length=1)
     """The program and its arguments, as a list; no shell is involved."""
     cwd: str | None = None
     """Working directory; by default the one that the recipe was submitted from."""
-    env: dict[str, str] = {}
+    env: dict[str, Word] = {}
     """Environment variables to add."""
     resources: ResourcesBlock = ResourcesBlock(gpus=0)
     """What the job occupies while it runs."""

@@ -1,5 +1,6 @@
 """What an engine is given beside its recipe: where to write, what to resume from, and whether to stop."""
 
+import re
 import signal
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,11 @@ class Run:
     """Run directories of the jobs that this one starts from, by the name the recipe gives them."""
     stop_requested: bool = False
     """Set by SIGTERM. A training loop looks at it at every step, saves a checkpoint and returns."""
+
+    @property
+    def file_stem(self) -> str:
+        """The name as part of a file name: jobs of a matrix or after a training have `[`, `=` and `/` in theirs."""
+        return re.sub(r"[^A-Za-z0-9._-]+", "-", self.name).strip("-") or "run"
 
     @property
     def checkpoints(self) -> Path:

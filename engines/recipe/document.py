@@ -123,10 +123,9 @@ class _Reader:
         return result
 
     def _scalar(self, node: yaml.ScalarNode, path: KeyPath) -> Any:
-        if node.tag.startswith("!"):
-            self._complain(
-                node.start_mark.line + 1, path, f"tag `{node.tag}` is not allowed", "remove the tag"
-            )
+        tag = str(node.tag).removeprefix("tag:yaml.org,2002:")
+        if not tag.isalpha():  # those of YAML itself are plain words
+            self._complain(node.start_mark.line + 1, path, f"tag `{tag}` is not allowed", "remove the tag")
         return node.value if node.style else _plain(str(node.value))
 
     def _complain(self, line: int, path: KeyPath, text: str, hint: str = "") -> None:

@@ -85,6 +85,7 @@ class _Expansion:
         self.document = document
         self.problems: list[Problem] = []
         self.schemas: set[type[BaseRecipe]] = set()
+        self.job_names: list[str] = []
         self.data = copy.deepcopy(document.data)
         if isinstance(self.data, dict):
             for override in overrides:
@@ -92,6 +93,7 @@ class _Expansion:
 
     def plan(self, default_name: str) -> Plan:
         bodies, defaults = self._shape(default_name)
+        self.job_names = list(bodies)
         name = self.data.get("name", default_name) if isinstance(self.data, dict) else default_name
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             self._problem(("name",), f"`{name}` is not a name", "use letters, digits, `-`, `_` and `.`")
@@ -104,7 +106,7 @@ class _Expansion:
         for cell in cells:
             by_job.setdefault(cell.of, []).append(cell)
         for cell in cells:
-            self._link(cell, by_job, set(bodies))
+            self._link(cell, by_job)
         ordered = self._order(cells)
         if self.problems:
             raise InvalidRecipeError(self.document.file, self.problems)
@@ -173,6 +175,7 @@ class _Expansion:
             self._problem((*path, "needs"), "must be a list of job names", "needs: [prep]")
             needs = []
         evaluation = body.pop("eval", None) if "eval" in allowed else None
+        self._check_names(job, path, body, needs)
         for values in self._matrix(matrix, (*path, "matrix")):
             cell_body = copy.deepcopy(body)
             for key, value in values.items():
@@ -248,28 +251,35 @@ class _Expansion:
                 self._problem((*path, *location), text, hint, self._line(candidates))
             return None
 
-    def _link(self, cell: _Cell, by_job: dict[str, list[_Cell]], jobs: set[str]) -> None:
+    def _check_names(self, job: str, path: KeyPath, body: dict[str, Any], needs: list[str]) -> None:
+        """Every job that is named exists, looked up before anything else about the body is known to be right."""
+        for where, name in [*_raw_sources(body), *[(("needs",), name) for name in needs]]:
+            known = [other for other in self.job_names if other != job]
+            if name == job:
+                self._problem((*path, *where), f"job `{name}` cannot need itself")
+            elif re.split(r"[\[/]", name)[0] not in self.job_names:
+                others = ", ".join(known) or "none"
+                self._problem(
+                    (*path, *where),
+                    f"there is no job `{name}`; the others are: {others}",
+                    nearest(name, known),
+                )
+
+    def _link(self, cell: _Cell, by_job: dict[str, list[_Cell]]) -> None:
         """Resolves `needs` and every `{from: job}` to cells."""
         taken = [(block.from_, type(block), where) for block, where in _sources(cell.recipe)]
         for name, kind, where in [*taken, *[(name, None, ("needs",)) for name in cell.needs]]:
             path = (*cell.path, *where)
-            if kind is None and name in by_job and name != cell.of:
+            if kind is None and name in by_job:
                 cell.links += [
                     (other.name, None) for other in _compatible(cell, by_job[name]) or by_job[name]
                 ]
                 continue
             others = [other for other in itertools.chain(*by_job.values()) if other.name == name]
             others = others or _compatible(cell, by_job.get(name, []))
-            if not others or name == cell.of:
-                if name == cell.of:
-                    self._problem(path, f"job `{name}` cannot need itself")
-                elif name not in jobs:
-                    known = sorted(jobs - {cell.of})
-                    self._problem(
-                        path,
-                        f"there is no job `{name}`; the others are: {', '.join(known) or 'none'}",
-                        nearest(name, known),
-                    )
+            if not others:
+                if name in by_job or (name not in self.job_names and not self.problems):
+                    self._problem(path, f"there is no job `{name}` with the same matrix values as this one")
                 continue
             output = getattr(kind, "takes", None)
             if output and output not in others[0].recipe.outputs:
@@ -376,6 +386,16 @@ def _sources(block: Block, path: KeyPath = ()) -> Iterator[tuple[Any, KeyPath]]:
             if getattr(value, "from_", None) is not None:
                 yield value, (*path, name, "from")
             yield from _sources(value, (*path, name))
+
+
+def _raw_sources(body: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
+    """The same in a body that is not validated yet."""
+    if isinstance(body, dict):
+        for key, value in body.items():
+            if key == "from" and isinstance(value, str):
+                yield (*path, key), value
+            else:
+                yield from _raw_sources(value, (*path, key))
 
 
 def _compatible(cell: _Cell, others: list[_Cell]) -> list[_Cell]:

@@ -5,14 +5,17 @@ from collections.abc import Callable, Iterable
 
 from engines.recipe.blocks import Split, TaskBlock, TaskName
 from engines.recipe.errors import RecipeError
-from engines.tasks import gsm8k
+from engines.tasks import gsm8k, pocket_math
 from engines.tasks.example import Example
 from engines.tasks.splits import OfficialSplit, carve_dev, distinct, permuted, question_key
 
 Reader = Callable[[str | None, OfficialSplit], list[Example]]
 
-READERS: dict[TaskName, Reader] = {"gsm8k": gsm8k.read}
-SPLITS: dict[TaskName, Callable[[str | None], set[OfficialSplit]]] = {"gsm8k": gsm8k.splits}
+READERS: dict[TaskName, Reader] = {"gsm8k": gsm8k.read, "pocket-math": pocket_math.read}
+SPLITS: dict[TaskName, Callable[[str | None], set[OfficialSplit]]] = {
+    "gsm8k": gsm8k.splits,
+    "pocket-math": pocket_math.splits,
+}
 
 
 def load_examples(task: TaskBlock, split: Split) -> list[Example]:

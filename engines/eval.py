@@ -1,0 +1,181 @@
+"""Evaluation: generate an answer to every question of a split, grade it four ways, and say how sure the score is.
+
+Every completion goes out as an event as its batch finishes. Keys are stable, so a retry replaces what it redoes.
+"""
+
+import csv
+import dataclasses
+import json
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from engines.prompts.spec import PromptSpec
+from engines.recipe.blocks import BaseRecipe, ModelBlock, SamplingBlock, Split, Task
+from engines.run import Run
+from engines.tasks.example import Example
+from engines.tasks.grading import grade
+from engines.tasks.scored import ScoredExample
+from engines.tasks.summary import Score
+
+
+class Recipe(BaseRecipe):
+    """Accuracy of a model on a task."""
+
+    engine: Literal["eval"]
+    stage: str = Field("eval", pattern=r"^[A-Za-z0-9._-]+$")
+    """What is evaluated (`base`, `prep`, `full`, ...): the first part of the names of the files in `debug/`."""
+    model: ModelBlock
+    """The model to evaluate."""
+    task: Task
+    """The questions and their grading."""
+    split: Split = "test"
+    """`test` for results, `dev` for choosing between models, `train` to see what was memorised."""
+    prompt: PromptSpec = PromptSpec()
+    """How questions are put and answers are delimited; the same as in training."""
+    sampling: SamplingBlock = SamplingBlock()
+    """How answers are generated; greedy by default. Several samples add pass@k, avg@k and maj@k."""
+    limit: int | None = Field(None, ge=1)
+    """Only the first so many questions of the split. Null: all."""
+    batch_size: int = Field(32, ge=1)
+    """Completions that are generated at a time; halved when memory runs out."""
+
+
+def run(recipe: Recipe, run: Run) -> None:
+    """Load, generate and grade, report."""
+    from engines.generation.hf import stream
+    from engines.modeling.loading import choose_device, load_model, load_tokenizer
+    from engines.prompts.rendering import render_prompt, resolve_prefill, token_ids
+    from engines.tasks.loading import load_examples
+    from engines.tasks.scored import score
+    from engines.tasks.summary import summarize
+
+    began = time.monotonic()
+    examples = load_examples(recipe.task, recipe.split)[: recipe.limit]
+    device = choose_device(recipe.device)
+    tokenizer = load_tokenizer(recipe.model, run)
+    model = load_model(recipe.model, run, tokenizer=tokenizer, device=device)
+    spec = resolve_prefill(tokenizer, recipe.prompt)
+    prompts = [render_prompt(tokenizer, spec, example.question) for example in examples]
+    total = len(prompts) * recipe.sampling.num_samples
+    run.events.progress(0, total, "example")
+
+    scored: dict[tuple[int, int], ScoredExample] = {}
+    for batch in stream(model, tokenizer, prompts, recipe.sampling, spec.stop, run.seed, recipe.batch_size):
+        for index, sample, completion in batch:
+            row = score(
+                examples[index],
+                sample,
+                spec.prefill + completion.text,
+                spec,
+                terminated=completion.terminated,
+                tokens=len(completion.token_ids),
+                count_tokens=lambda text: len(token_ids(tokenizer, text)),
+            )
+            scored[index, sample] = row
+            run.events.emit("example", key=row.key, fields=dataclasses.asdict(row))
+        run.events.progress(len(scored), total, "example")
+        if run.stop_requested:
+            return
+
+    rows = [scored[key] for key in sorted(scored)]
+    scores = summarize(rows)
+    for figure in scores:
+        run.events.emit("score", name=figure.name, value=figure.value, fields=figure.fields)
+    record = _record(recipe, run, examples, scores, spec, time.monotonic() - began)
+    _write_files(recipe, run, rows, scores, record, spec)
+
+
+def _record(
+    recipe: Recipe,
+    run: Run,
+    examples: Sequence[Example],
+    scores: list[Score],
+    spec: PromptSpec,
+    seconds: float,
+) -> dict[str, Any]:
+    """What `metrics.json` holds. Two evaluations can be compared when their `comparability` is equal."""
+    from engines.tasks.loading import data_hash
+
+    sampled = recipe.sampling.temperature > 0
+    return {
+        "stage": recipe.stage,
+        "scores": {score.name: {"value": score.value, **score.fields} for score in scores},
+        "comparability": {
+            "task": recipe.task.name,
+            "split": recipe.split,
+            "questions": len(examples),
+            "data_hash": data_hash(examples),
+            "prompt_hash": recipe.prompt.hash(),
+            "sampling": recipe.sampling.model_dump(),
+        },
+        "prefill": spec.prefill,
+        "seed": run.seed if sampled else None,
+        "model": recipe.model.model_dump(mode="json", by_alias=True),
+        "wall_seconds": round(seconds, 3),
+    }
+
+
+def _write_files(
+    recipe: Recipe,
+    run: Run,
+    rows: list[ScoredExample],
+    scores: list[Score],
+    record: dict[str, Any],
+    spec: PromptSpec,
+) -> None:
+    debug = run.dir / "debug"
+    debug.mkdir(exist_ok=True)
+    table = debug / f"{recipe.stage}_{run.file_stem}.csv"
+    text = debug / f"{recipe.stage}_{run.file_stem}_metrics.txt"
+    _write_csv(table, rows, spec)
+    text.write_text("".join(_lines(recipe, scores)), encoding="utf-8")
+    (run.dir / "metrics.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    for name, path in (("examples_csv", table), ("metrics_txt", text), ("metrics", run.dir / "metrics.json")):
+        run.events.emit("artifact", name=name, path=str(path.relative_to(run.dir)))
+
+
+def _write_csv(path: Path, rows: list[ScoredExample], spec: PromptSpec) -> None:
+    """One line a completion; `correct` goes by the robust grader, as `extracted_answer` does."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer: csv.DictWriter[str] | None = None
+        for row in rows:
+            line = {
+                "question": row.question,
+                "labeled_cot": row.gold_reasoning,
+                "labeled_answer": row.gold,
+                "generated_text": row.completion,
+                "extracted_thinking": grade(row.completion, row.gold, spec, row.terminated).thinking or "",
+                "extracted_answer": row.extracted or "",
+                "correct": row.robust,
+                "id": row.example_id,
+                "sample": row.sample,
+                "method": row.method,
+                "strict": row.strict,
+                "robust": row.robust,
+                "openai_strict": row.openai_strict,
+                "lm_eval_flexible": row.lm_eval_flexible,
+                "ambiguous": row.ambiguous,
+                "terminated": row.terminated,
+                "n_tokens": row.tokens,
+                "thinking_tokens": row.thinking_tokens,
+                "repeated_tag": row.repeated_tag,
+            }
+            if writer is None:
+                writer = csv.DictWriter(file, line)
+                writer.writeheader()
+            writer.writerow(line)
+
+
+def _lines(recipe: Recipe, scores: list[Score]) -> Iterator[str]:
+    yield f"{recipe.stage}: {recipe.task.name} {recipe.split}\n"
+    for score in scores:
+        if "low" in score.fields:
+            low, high = score.fields["low"], score.fields["high"]
+            interval = f"  (95 %: {low:.1%} to {high:.1%}, n = {score.fields['n']:.0f})"
+            yield f"{score.name}: {score.value:.1%}{interval}\n"
+        else:
+            yield f"{score.name}: {score.value:.3f}\n"

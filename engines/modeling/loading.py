@@ -1,0 +1,199 @@
+"""Loading tokenizers and models for training and for generation, and saving what was trained.
+
+Chaining after an adapter: `continue` trains the same adapter on; `merge` folds it into the weights and starts a new one.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors import SafetensorError
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from engines.modeling.sources import (
+    LINEAGE_FILE,
+    MERGED_DIR,
+    Source,
+    entry,
+    read_lineage,
+    resolve,
+    weights_hash,
+)
+from engines.modeling.tokens import end_token_ids, set_chat_template, use_distinct_pad, use_end_of_turn_as_eos
+from engines.recipe.blocks import Device, LoraBlock, ModelBlock
+from engines.recipe.errors import RecipeError
+from engines.run import Run
+
+Chain = Literal["continue", "merge"]
+
+
+def choose_device(device: Device) -> torch.device:
+    """The recipe's device; `auto` is the GPU that the job was given, else the CPU."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise RecipeError(
+            "device: `cuda` was asked for, but this process sees no GPU",
+            hint="use `device: auto`, or give the job a GPU with `resources: {gpus: 1}`",
+        )
+    return torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def load_tokenizer(block: ModelBlock, run: Run) -> Any:
+    """The model's tokenizer: padding on the left, with a chat template, and a pad token that is not EOS."""
+    source = resolve(block, run)
+    tokenizer = _loaded(AutoTokenizer, source.tokenizer, source)
+    set_chat_template(tokenizer, block.chat_template)
+    text_end = tokenizer.eos_token_id
+    use_end_of_turn_as_eos(tokenizer)
+    use_distinct_pad(tokenizer, end_token_ids(tokenizer) | ({text_end} - {None}))
+    tokenizer.padding_side = "left"
+    return tokenizer
+
+
+def load_model(
+    block: ModelBlock,
+    run: Run,
+    *,
+    tokenizer: Any,
+    device: torch.device,
+    trainable: bool = False,
+    lora: LoraBlock | None = None,
+    chain: Chain = "continue",
+) -> Any:
+    """A model on its device. For training: an adapter to train where `lora` is given, else all weights trainable."""
+    source = resolve(block, run)
+    if not trainable:
+        model = _for_generation(source, block)
+    elif lora is None:
+        model = _all_weights(source, block, chain)
+    else:
+        model = _with_adapter(source, block, lora, chain, run)
+    _agree_on_special_tokens(model, tokenizer)
+    return model.to(device).train(trainable)
+
+
+def lineage(block: ModelBlock, run: Run, *, lora: LoraBlock | None, chain: Chain) -> list[dict[str, Any]]:
+    """What a model trained from this block is made from, oldest first."""
+    source = resolve(block, run)
+    history = read_lineage(source.adapter or source.weights)
+    if source.adapter is None:
+        return [*history, entry(source, "full" if lora is None else "base")]
+    if chain == "continue":
+        return [*(history or [entry(source, "base")]), entry(source, "continue")]
+    merged = [*(history or [entry(source, "base")]), entry(source, "merge")]
+    if lora is None:
+        return merged
+    return [*merged, {"parent": MERGED_DIR, "sha256": weights_hash(run.model / MERGED_DIR), "mode": "base"}]
+
+
+def save_model(model: Any, tokenizer: Any, directory: Path, made_from: list[dict[str, Any]]) -> None:
+    """The adapter or the full weights, the tokenizer, and what they were made from."""
+    directory.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(directory)
+    tokenizer.save_pretrained(directory)
+    (directory / LINEAGE_FILE).write_text(json.dumps(made_from, indent=2) + "\n", encoding="utf-8")
+
+
+def _for_generation(source: Source, block: ModelBlock) -> Any:
+    model = _base(source, block)
+    if source.adapter is None:
+        return model
+    model = PeftModel.from_pretrained(model, source.adapter)
+    # Merging halves the work of a step and is exact to 2e-7 in float32; in bfloat16 it would shift the logits.
+    return model.merge_and_unload() if block.dtype == "float32" else model
+
+
+def _all_weights(source: Source, block: ModelBlock, chain: Chain) -> Any:
+    if source.adapter is None:
+        return _base(source, block)
+    if chain == "continue":
+        raise RecipeError(
+            f"chain: `continue` cannot train all weights (`lora: null`) on top of the adapter in {source.adapter}",
+            hint="use `chain: merge` to fold the adapter in first, or give a `lora` block to train it further",
+        )
+    merged = _merged(source, block).requires_grad_(True)  # loading the adapter had frozen them
+    return merged if block.dtype == "auto" else merged.to(_torch_dtype(block))
+
+
+def _with_adapter(source: Source, block: ModelBlock, lora: LoraBlock, chain: Chain, run: Run) -> Any:
+    if source.adapter is not None and chain == "continue":
+        _same_shape(lora, source.adapter)
+        # Without is_trainable the adapter would be frozen, and training would run to the end and change nothing.
+        return PeftModel.from_pretrained(_base(source, block), source.adapter, is_trainable=True)
+    if source.adapter is not None:
+        source = _save_merged(source, block, run.model / MERGED_DIR)
+    config = LoraConfig(**lora.model_dump(), task_type="CAUSAL_LM")
+    try:
+        return get_peft_model(_base(source, block), config)
+    except ValueError as error:
+        raise RecipeError(
+            f"lora.target_modules: {error}",
+            hint="use `all-linear`, or names of linear layers that the model has",
+        ) from error
+
+
+def _same_shape(lora: LoraBlock, adapter: Path) -> None:
+    """A continued adapter keeps its shape, so a recipe that names another one would be ignored."""
+    saved = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    wanted = lora.model_dump(exclude={"target_modules"})
+    if isinstance(lora.target_modules, list):
+        wanted["target_modules"] = sorted(lora.target_modules)
+        saved["target_modules"] = sorted(saved["target_modules"])
+    different = [
+        f"{key}: {value} (adapter: {saved[key]})" for key, value in wanted.items() if saved[key] != value
+    ]
+    if different:
+        raise RecipeError(
+            f"lora: {', '.join(different)}: differs from the adapter in {adapter} that training continues",
+            hint="repeat that adapter's `lora` block, or use `chain: merge` to start a new adapter",
+        )
+
+
+def _save_merged(source: Source, block: ModelBlock, directory: Path) -> Source:
+    # A retry finds the merged weights of the first attempt: the fresh adapter must meet the same base.
+    if not directory.is_dir():
+        partial = directory.with_name(directory.name + ".partial")
+        _merged(source, block).save_pretrained(partial)
+        partial.rename(directory)
+    return Source(name=MERGED_DIR, weights=str(directory))
+
+
+def _merged(source: Source, block: ModelBlock) -> Any:
+    """The adapter folded into its base, in float32 on the CPU, where the rounding error is 2e-7."""
+    base = _base(source, block.model_copy(update={"dtype": "float32"}))
+    return PeftModel.from_pretrained(base, source.adapter).merge_and_unload(safe_merge=True)
+
+
+def _base(source: Source, block: ModelBlock) -> Any:
+    return _loaded(
+        AutoModelForCausalLM,
+        source.weights,
+        source,
+        dtype=_torch_dtype(block),
+        attn_implementation=block.attn_implementation,
+    )
+
+
+def _torch_dtype(block: ModelBlock) -> Any:
+    return "auto" if block.dtype == "auto" else getattr(torch, block.dtype)
+
+
+def _loaded(loader: Any, path: str, source: Source, **options: Any) -> Any:
+    try:
+        return loader.from_pretrained(path, revision=source.revision, **options)
+    except (OSError, ValueError, ImportError, SafetensorError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise RecipeError(
+            f"model `{source.name}` cannot be loaded: {reason}",
+            hint="check the name and that the hub can be reached (or `HF_HUB_OFFLINE`), or give a local directory",
+        ) from error
+
+
+def _agree_on_special_tokens(model: Any, tokenizer: Any) -> None:
+    """The model's configs name every end token and the pad token, so that whoever loads them stops and pads right."""
+    ends = sorted(end_token_ids(tokenizer, model))
+    use_distinct_pad(tokenizer, frozenset(ends))
+    model.generation_config.eos_token_id = ends
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    model.config.pad_token_id = tokenizer.pad_token_id

@@ -1,0 +1,74 @@
+"""One graded completion with all that a person or a later grader needs to judge it again."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from engines.prompts.spec import PromptSpec
+from engines.tasks.example import Example
+from engines.tasks.grading import grade
+
+
+@dataclass(frozen=True)
+class ScoredExample:
+    """The fields of an `example` event."""
+
+    example_id: str
+    sample: int
+    question: str
+    gold: str
+    gold_reasoning: str
+    completion: str
+    """Prefill and generation together: what was graded."""
+    extracted: str | None
+    method: str
+    strict: bool
+    robust: bool
+    openai_strict: bool
+    lm_eval_flexible: bool
+    ambiguous: bool
+    terminated: bool
+    tokens: int
+    thinking_tokens: int
+    thinking: bool
+    answered: bool
+    repeated_tag: bool
+
+    @property
+    def key(self) -> str:
+        """The same in every attempt, so that a retry replaces what the first one wrote."""
+        return f"{self.example_id}/{self.sample}"
+
+
+def score(
+    example: Example,
+    sample: int,
+    completion: str,
+    spec: PromptSpec,
+    *,
+    terminated: bool,
+    tokens: int,
+    count_tokens: Callable[[str], int],
+) -> ScoredExample:
+    """Grade one completion, which is prefill and generation together."""
+    verdict = grade(completion, example.answer, spec, terminated)
+    return ScoredExample(
+        example_id=example.id,
+        sample=sample,
+        question=example.question,
+        gold=example.answer,
+        gold_reasoning=example.reasoning,
+        completion=completion,
+        extracted=verdict.extracted,
+        method=verdict.method,
+        strict=verdict.strict,
+        robust=verdict.robust,
+        openai_strict=verdict.openai_strict,
+        lm_eval_flexible=verdict.lm_eval_flexible,
+        ambiguous=verdict.ambiguous,
+        terminated=terminated,
+        tokens=tokens,
+        thinking_tokens=count_tokens(verdict.thinking) if verdict.thinking else 0,
+        thinking=verdict.thinking is not None,
+        answered=verdict.has_answer,
+        repeated_tag=verdict.repeated_tag,
+    )

@@ -1,0 +1,33 @@
+"""Greedy accuracy on a few development examples while training: the curve that the loss cannot replace."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from engines.generation.hf import generate
+from engines.prompts.rendering import render_prompt
+from engines.prompts.spec import PromptSpec
+from engines.recipe.blocks import SamplingBlock
+from engines.tasks.example import Example
+from engines.tasks.grading import grade
+
+
+def dev_accuracies(
+    model: Any,
+    tokenizer: Any,
+    spec: PromptSpec,
+    examples: Sequence[Example],
+    max_new_tokens: int,
+    batch_size: int,
+) -> dict[str, float]:
+    """Share of the examples that greedy decoding gets right, in the right format and in any."""
+    prompts = [render_prompt(tokenizer, spec, example.question) for example in examples]
+    sampling = SamplingBlock(max_new_tokens=max_new_tokens)
+    completions = generate(model, tokenizer, prompts, sampling, spec.stop, 0, batch_size)
+    grades = [
+        grade(spec.prefill + completion.text, example.answer, spec, completion.terminated)
+        for example, [completion] in zip(examples, completions, strict=True)
+    ]
+    return {
+        "dev_accuracy_strict": sum(verdict.strict for verdict in grades) / len(grades),
+        "dev_accuracy_robust": sum(verdict.robust for verdict in grades) / len(grades),
+    }

@@ -1,0 +1,94 @@
+"""Checks after training: the saved result differs from its parent, and is what was trained.
+
+Each is a function that raises RecipeError, so that each can be tested where it fires.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from engines.generation.hf import generate
+from engines.recipe.blocks import SamplingBlock
+from engines.recipe.errors import RecipeError
+
+_SAMPLED = 65_536
+"""Elements of each tensor that are remembered: enough to tell, and little memory for large models."""
+
+
+def snapshot(model: Any) -> dict[str, torch.Tensor]:
+    """A sample of every trainable tensor, to compare with after training."""
+    return {
+        name: parameter.detach().flatten()[:_SAMPLED].cpu().clone()
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad
+    }
+
+
+def check_weights_changed(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> float:
+    """The share of the elements that changed; none at all means that nothing was trained."""
+    changed = sum(int((before[name] != after[name]).sum()) for name in before)
+    if changed == 0:
+        raise RecipeError(
+            "training ended with exactly the weights that it began with",
+            hint="if there were few steps, all may have been warm-up: set `warmup_steps: 0`; else check that the adapter "
+            "is trainable and that `learning_rate` is not too small for the dtype",
+        )
+    return changed / sum(tensor.numel() for tensor in before.values())
+
+
+def check_same_outputs(in_memory: list[list[int]], reloaded: list[list[int]]) -> None:
+    """What was saved must generate what the trained model generated."""
+    different = sum(a != b for a, b in zip(in_memory, reloaded, strict=True))
+    if different:
+        raise RecipeError(
+            f"the saved model generates something else than the trained one for {different} of {len(in_memory)} prompts",
+            hint="the saved files are not what was trained: check for modules that are trained but not saved",
+        )
+
+
+def check_adapter_is_active(model: Any, input_ids: torch.Tensor) -> None:
+    """With the adapter switched off, the logits must change."""
+    with torch.no_grad():
+        active = model(input_ids=input_ids).logits
+        with model.disable_adapter():
+            inactive = model(input_ids=input_ids).logits
+    if torch.equal(active, inactive):
+        raise RecipeError(
+            "the adapter has no effect: the logits are the same with and without it",
+            hint="check `lora.target_modules`, and that training took at least one step",
+        )
+
+
+def check_saved(model: Any, tokenizer: Any, directory: Path, prompts: list[str]) -> None:
+    """What was saved generates what was trained, and an adapter has an effect."""
+    in_memory = _greedy(model, tokenizer, prompts)
+    if hasattr(model, "peft_config"):
+        ids = tokenizer(prompts[:1], add_special_tokens=False, return_tensors="pt")["input_ids"]
+        check_adapter_is_active(model, ids.to(model.device))
+        with saved_adapter(model, directory):
+            reloaded = _greedy(model, tokenizer, prompts)
+    else:
+        saved = type(model).from_pretrained(directory, dtype=model.dtype).to(model.device)
+        reloaded = _greedy(saved, tokenizer, prompts)
+    check_same_outputs(in_memory, reloaded)
+
+
+def _greedy(model: Any, tokenizer: Any, prompts: list[str]) -> list[list[int]]:
+    completions = generate(model, tokenizer, prompts, SamplingBlock(max_new_tokens=32), [], 0, len(prompts))
+    return [completion.token_ids for [completion] in completions]
+
+
+@contextmanager
+def saved_adapter(model: Any, directory: Path) -> Iterator[None]:
+    """The model with the adapter as it was saved, in place of the one in memory, for as long as the block lasts."""
+    trained = model.active_adapter
+    model.load_adapter(str(directory), adapter_name="saved", torch_device=str(model.device))
+    try:
+        model.set_adapter("saved")
+        yield
+    finally:
+        model.set_adapter(trained)
+        model.delete_adapter("saved")

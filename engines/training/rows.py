@@ -1,0 +1,101 @@
+"""Training rows: token ids and labels of prompt and completion, with the loss on the completion alone.
+
+We tokenise here rather than let TRL do it, so that every row is checked before training; a test proves that the
+ids and labels are those that TRL builds from the same conversations.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engines.prompts.rendering import render_row, token_ids
+from engines.prompts.spec import PromptSpec
+from engines.recipe.errors import RecipeError
+from engines.tasks.example import Example
+from engines.tasks.splits import question_key
+from engines.training.preflight import check_prompt_is_prefix, check_single_bos
+
+IGNORED = -100
+"""The label of a token that bears no loss."""
+
+
+@dataclass(frozen=True)
+class TrainingRow:
+    """One example as the model sees it."""
+
+    id: str
+    input_ids: list[int]
+    labels: list[int]
+
+    @property
+    def prompt_length(self) -> int:
+        return next((index for index, label in enumerate(self.labels) if label != IGNORED), len(self.labels))
+
+
+def tokenize_rows(tokenizer: Any, spec: PromptSpec, examples: Sequence[Example]) -> list[TrainingRow]:
+    """The rows of the examples. The prompt's tokens are exactly those that generation starts from."""
+    rows = []
+    for example in examples:
+        prompt, completion = render_row(tokenizer, spec, example)
+        prompt_ids, input_ids = token_ids(tokenizer, prompt), token_ids(tokenizer, prompt + completion)
+        check_prompt_is_prefix(prompt_ids, input_ids, example.id)
+        check_single_bos(input_ids, tokenizer.bos_token_id, example.id)
+        labels = [IGNORED] * len(prompt_ids) + input_ids[len(prompt_ids) :]
+        rows.append(TrainingRow(example.id, input_ids, labels))
+    return rows
+
+
+def read_traces(path: Path, held_out: Sequence[Example]) -> list[Example]:
+    """Training examples from a JSONL file of {"question", "answer": "<reasoning>\\n\\n#### 42"}."""
+    if not path.is_file():
+        raise RecipeError(f"traces: there is no file `{path}`", hint="give the path of a JSONL file")
+    forbidden = {question_key(example.question) for example in held_out}
+    examples = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        if not line.strip():
+            continue
+        question, reasoning, answer = _parse_trace(line, f"{path}:{number}")
+        if question_key(question) in forbidden:
+            raise RecipeError(
+                f"{path}:{number}: this question is in the task's dev or test split, and must not be trained on",
+                hint="make traces from the `train` split only",
+            )
+        examples.append(Example(f"trace-{number}", question, reasoning, answer))
+    if not examples:
+        raise RecipeError(
+            f"traces: `{path}` is empty", hint="each line is a JSON object with question and answer"
+        )
+    return examples
+
+
+def _parse_trace(line: str, where: str) -> tuple[str, str, str]:
+    hint = 'a line looks like {"question": "...", "answer": "<reasoning>\\n\\n#### 42"}'
+    try:
+        fields = json.loads(line)
+        question, text = fields["question"], fields["answer"]
+        reasoning, mark, answer = text.rpartition("####")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RecipeError(f"{where}: is not an object with `question` and `answer`", hint=hint) from error
+    if not mark or not answer.strip():
+        raise RecipeError(f"{where}: the answer does not end in `#### <number>`", hint=hint)
+    return question, reasoning.strip(), answer.strip().replace(",", "")
+
+
+def describe_rows(tokenizer: Any, spec: PromptSpec, rows: Sequence[TrainingRow], shown: int = 3) -> str:
+    """For people: how much is trained on, what the tags cost, and the first rows with the trained part marked."""
+    lengths = [len(row.input_ids) for row in rows]
+    trained = [len(row.input_ids) - row.prompt_length for row in rows]
+    tags = {tag: len(token_ids(tokenizer, tag)) for tag in spec.tags}
+    lines = [
+        f"rows: {len(rows)}",
+        f"tokens: {sum(lengths)} (shortest {min(lengths)}, longest {max(lengths)})",
+        f"tokens with loss: {sum(trained)} (fewest {min(trained)}, most {max(trained)})",
+        f"tokens per tag: {', '.join(f'{tag} {count}' for tag, count in tags.items())}",
+    ]
+    for row in rows[:shown]:
+        prompt = tokenizer.decode(row.input_ids[: row.prompt_length])
+        completion = tokenizer.decode(row.input_ids[row.prompt_length :])
+        lines += ["", f"--- {row.id}: prompt", prompt, "--- trained on", completion]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,317 @@
+"""The daemon with real processes: jobs run, end, are cancelled, and survive what kills the daemon."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemon.processes import is_alive
+from daemon.supervisor import exit_file, process_file
+from store import jobs, lifecycle, machine, metrics, results, wishes
+from store.database import Database
+from store.lifecycle import NewJob
+from store.schema import Status
+
+Submit = Callable[..., int]
+Start = Callable[..., "subprocess.Popen[bytes]"]
+
+# Logs a metric at every step until a file appears, so that a test decides how long it runs.
+TALKER = """
+import json, os, pathlib, sys, time
+run_dir = pathlib.Path(os.environ["TUNEDECK_RUN_DIR"])
+events = (run_dir / "events.jsonl").open("a", buffering=1)
+step = 0
+while not (run_dir / "finish").exists():
+    step += 1
+    event = {"kind": "metrics", "time": time.time(), "step": step, "values": {"loss": 1 / step}}
+    print(json.dumps(event), file=events)
+    time.sleep(0.001)
+sys.exit(7)
+"""
+
+
+def process(database: Database, job_id: int, attempt: int = 1) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(process_file(database.run_dir(job_id), attempt).read_text())
+    return content
+
+
+def logged_steps(database: Database, job_id: int) -> list[int]:
+    lines = (database.run_dir(job_id) / "events.jsonl").read_text().splitlines()
+    return [json.loads(line)["step"] for line in lines]
+
+
+def test_a_job_runs_and_its_output_exit_code_and_usage_are_kept(
+    start_daemon: Start, database: Database, submit: Submit, ended: Any
+) -> None:
+    start_daemon()
+    job = ended(submit("sh", "-c", "echo out; echo err >&2; exit 3"))
+
+    assert (job.status, job.exit_code, job.reason) == (Status.FAILED, 3, "exit code 3")
+    assert (database.run_dir(job.id) / "worker.log").read_text() == "out\nerr\n"
+    (attempt,) = results.list_attempts(database, job.id)
+    assert attempt.usage is not None
+    assert attempt.usage["peak_memory_bytes"] > 0
+
+
+def test_jobs_queued_while_no_daemon_runs_are_picked_up(
+    start_daemon: Start, submit: Submit, ended: Any
+) -> None:
+    job_id = submit("true")
+    start_daemon()
+
+    assert ended(job_id).status is Status.SUCCEEDED
+
+
+def test_a_program_that_is_not_there_fails_with_the_reason(
+    start_daemon: Start, database: Database, submit: Submit, ended: Any
+) -> None:
+    start_daemon()
+    job = ended(submit("no-such-program"))
+
+    assert "could not be started" in job.reason
+    assert "no-such-program: cannot be started" in (database.run_dir(job.id) / "worker.log").read_text()
+
+
+def test_a_second_daemon_on_the_same_home_is_refused(start_daemon: Start, database: Database) -> None:
+    start_daemon()
+    second = subprocess.run(
+        [sys.executable, "-P", "-m", "daemon", "--home", str(database.home)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert second.returncode == 1
+    assert "another daemon runs" in second.stderr
+
+
+def test_no_more_jobs_run_at_once_than_there_are_slots(
+    start_daemon: Start, database: Database, submit: Submit, ended: Any
+) -> None:
+    diary = database.home / "diary"
+    start_daemon("--cpu-slots", "2")
+    ids = [
+        submit("sh", "-c", f"echo +1 >> {diary}; sleep 0.1; echo -1 >> {diary}", name=f"j{i}")
+        for i in range(6)
+    ]
+    for job_id in ids:
+        ended(job_id)
+
+    running = list(accumulate(int(line) for line in diary.read_text().split()))
+    assert max(running) == 2
+    assert running[-1] == 0
+
+
+def test_cancelling_a_running_job_stops_its_whole_process_group(
+    start_daemon: Start, database: Database, submit: Submit, ended: Any, until: Any
+) -> None:
+    start_daemon()
+    job_id = submit("sh", "-c", "sleep 1000 & echo $! > $TUNEDECK_RUN_DIR/child; wait")
+    child_file = database.run_dir(job_id) / "child"
+    until(lambda: child_file.exists() and child_file.read_text().strip())
+    wishes.request_cancel(database, job_id)
+    machine.nudge(database.home)
+    job = ended(job_id)
+
+    assert (job.status, job.reason) == (Status.CANCELLED, "cancelled while it ran")
+    child = int(child_file.read_text())
+    until(
+        lambda: (
+            not Path(f"/proc/{child}").exists() or "Z" in Path(f"/proc/{child}/stat").read_text().split()[2]
+        )
+    )
+
+
+def test_a_job_that_ignores_sigterm_is_killed_after_the_grace_period(
+    database: Database, tmp_path: Path, until: Any
+) -> None:
+    run_dir = tmp_path / "runs" / "1"
+    run_dir.mkdir(parents=True)
+    launch = {
+        "argv": ["sh", "-c", "trap '' TERM; touch ready; while true; do sleep 0.05; done"],
+        "cwd": str(run_dir),
+        "env": {},
+        "timeout": None,
+        "grace_seconds": 0.2,
+    }
+    (run_dir / "launch.json").write_text(json.dumps(launch))
+    lock = os.open(run_dir / "supervisor.lock", os.O_RDWR | os.O_CREAT)
+    argv = [sys.executable, "-P", "-m", "daemon.supervisor", str(run_dir), "1", str(lock)]
+    supervisor = subprocess.Popen(argv, pass_fds=[lock])
+    os.close(lock)
+    until(lambda: (run_dir / "ready").exists())
+    supervisor.terminate()
+    supervisor.wait(timeout=60)
+
+    ending = json.loads(exit_file(run_dir, 1).read_text())
+    assert (ending["reason"], ending["exit_code"]) == ("stopped", -signal.SIGKILL)
+
+
+def test_a_job_is_stopped_at_its_time_limit(start_daemon: Start, submit: Submit, ended: Any) -> None:
+    start_daemon()
+    job = ended(submit("sleep", "1000", timeout=0.2))
+
+    assert (job.status, job.reason) == (Status.FAILED, "ran into its timeout of 0.2 s")
+
+
+def test_a_retry_rule_starts_the_job_again(
+    start_daemon: Start, database: Database, submit: Submit, ended: Any
+) -> None:
+    start_daemon()
+    script = "test -e $TUNEDECK_RUN_DIR/second && exit 0; touch $TUNEDECK_RUN_DIR/second; exit 9"
+    job = ended(submit("sh", "-c", script, retries=1, retry={"times": 1}))
+
+    assert (job.status, job.attempt) == (Status.SUCCEEDED, 2)
+    assert [attempt.exit_code for attempt in results.list_attempts(database, job.id)] == [9, 0]
+
+
+def test_dependencies_run_in_order(start_daemon: Start, database: Database, ended: Any, home: Path) -> None:
+    from engines.command import Recipe
+
+    def job(name: str, script: str, *needs: str) -> NewJob:
+        recipe = Recipe.model_validate({"engine": "command", "argv": ["sh", "-c", script]})
+        return NewJob(
+            name, "command", recipe.model_dump(mode="json", by_alias=True), tuple((n, None) for n in needs)
+        )
+
+    out = home / "order"
+    new = [job("c", f"echo c >> {out}", "b"), job("b", f"echo b >> {out}", "a"), job("a", f"echo a >> {out}")]
+    _, ids = lifecycle.enqueue(database, "test", new)
+    start_daemon()
+    for job_id in ids:
+        assert ended(job_id).status is Status.SUCCEEDED
+
+    assert out.read_text().split() == ["a", "b", "c"]
+
+
+def test_a_killed_daemon_loses_no_metric_and_no_exit_code(
+    start_daemon: Start, database: Database, submit: Submit, ended: Any, until: Any
+) -> None:
+    """The headline promise: kill -9 of the daemon while a job logs, twice, and everything is there exactly once."""
+    daemon = start_daemon()
+    job_id = submit(sys.executable, "-c", TALKER)
+    until(lambda: metrics.list_series(database, [job_id]))
+    for _ in range(2):
+        daemon.kill()
+        daemon.wait()
+        reached = logged_steps(database, job_id)[-1]
+        until(lambda reached=reached: logged_steps(database, job_id)[-1] > reached + 50)
+        daemon = start_daemon()
+        until(lambda reached=reached: metrics.list_series(database, [job_id])[0].last_step > reached)
+    (database.run_dir(job_id) / "finish").touch()
+    job = ended(job_id)
+
+    assert (job.status, job.exit_code, job.attempt) == (Status.FAILED, 7, 1)
+    stored = [point.step for point in metrics.read_points(database, job_id, "loss")]
+    assert stored == logged_steps(database, job_id) == list(range(1, len(stored) + 1))
+
+
+def test_a_job_that_ends_while_no_daemon_runs_keeps_its_true_exit_code(
+    start_daemon: Start, database: Database, submit: Submit, ended: Any, until: Any
+) -> None:
+    daemon = start_daemon()
+    job_id = submit(sys.executable, "-c", TALKER)
+    until(lambda: metrics.list_series(database, [job_id]))
+    daemon.kill()
+    daemon.wait()
+    (database.run_dir(job_id) / "finish").touch()
+    until(lambda: exit_file(database.run_dir(job_id), 1).exists())
+    assert jobs.get_job(database, job_id).status is Status.RUNNING
+    start_daemon()
+    job = ended(job_id)
+
+    assert (job.status, job.exit_code) == (Status.FAILED, 7)
+    stored = [point.step for point in metrics.read_points(database, job_id, "loss")]
+    assert stored == logged_steps(database, job_id)
+
+
+def test_a_claimed_job_whose_daemon_died_before_starting_it_is_started_by_the_next(
+    start_daemon: Start, database: Database, submit: Submit, ended: Any
+) -> None:
+    job_id = submit("true")
+    assert lifecycle.claim(database, 1, []) is not None
+    start_daemon()
+    job = ended(job_id)
+
+    assert (job.status, job.attempt) == (Status.SUCCEEDED, 2)
+
+
+def test_a_killed_worker_is_reported_with_its_signal(
+    start_daemon: Start, database: Database, submit: Submit, ended: Any, until: Any
+) -> None:
+    start_daemon()
+    job_id = submit("sleep", "1000")
+    until(lambda: jobs.get_job(database, job_id).status is Status.RUNNING)
+    os.kill(process(database, job_id)["worker"]["pid"], signal.SIGKILL)
+    job = ended(job_id)
+
+    assert (job.status, job.exit_code, job.reason) == (Status.FAILED, -9, "killed by SIGKILL")
+
+
+def test_when_the_supervisor_is_killed_the_worker_is_ended_and_the_job_is_lost(
+    start_daemon: Start, database: Database, submit: Submit, ended: Any, until: Any
+) -> None:
+    start_daemon()
+    job_id = submit("sleep", "1000")
+    until(lambda: jobs.get_job(database, job_id).status is Status.RUNNING)
+    identities = process(database, job_id)
+    os.kill(identities["supervisor"]["pid"], signal.SIGKILL)
+    job = ended(job_id)
+
+    assert (job.status, job.reason) == (Status.LOST, "its supervisor vanished")
+    assert not is_alive(identities["worker"])
+
+
+def test_down_leaves_running_jobs_running_and_the_next_daemon_adopts_them(
+    start_daemon: Start, database: Database, submit: Submit, ended: Any, until: Any
+) -> None:
+    from cockpit.control import stop_daemon
+
+    daemon = start_daemon()
+    job_id = submit(sys.executable, "-c", TALKER)
+    until(lambda: jobs.get_job(database, job_id).status is Status.RUNNING)
+    assert stop_daemon(database, stop_jobs=False, timeout=60)
+    daemon.wait(timeout=60)
+    assert is_alive(process(database, job_id)["worker"])
+    start_daemon()
+    (database.run_dir(job_id) / "finish").touch()
+
+    assert (ended(job_id).exit_code, jobs.get_job(database, job_id).attempt) == (7, 1)
+
+
+def test_down_with_stop_jobs_queues_them_to_go_on_later(
+    start_daemon: Start, database: Database, submit: Submit, ended: Any, until: Any
+) -> None:
+    from cockpit.control import stop_daemon
+
+    start_daemon()
+    job_id = submit("sleep", "1000")
+    until(lambda: jobs.get_job(database, job_id).status is Status.RUNNING)
+    assert stop_daemon(database, stop_jobs=True, timeout=60)
+    job = jobs.get_job(database, job_id)
+
+    assert (job.status, job.reason) == (Status.QUEUED, "stopped at a checkpoint; goes on from there")
+
+
+def test_sigterm_ends_the_daemon_at_once(start_daemon: Start, database: Database) -> None:
+    daemon = start_daemon()
+    daemon.terminate()
+
+    assert daemon.wait(timeout=4) == 0  # well under the idle wait of a round
+
+
+@pytest.mark.parametrize("count", [40])
+def test_many_short_jobs_all_succeed(
+    start_daemon: Start, database: Database, submit: Submit, until: Any, count: int
+) -> None:
+    start_daemon("--cpu-slots", "2")
+    for i in range(count):
+        submit("true", name=f"j{i}")
+    until(lambda: jobs.count_by_status(database).get(Status.SUCCEEDED) == count)
