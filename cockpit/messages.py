@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 from textual.message import Message
 
+from cockpit.comparison import Comparison
 from store.database import Database
 from store.jobs import Job
 from store.metrics import Bucket, Series
 from store.queue import JobRow
-from store.results import Artifact, Attempt, Score, Transition
+from store.results import Artifact, Attempt, Score, ScoredExample, Transition
 from store.results import Message as Note
 from store.schema import Status
 
@@ -139,3 +140,20 @@ class HistoryRead(Message):
 class ResultsRead(Message):
     scores: list[Score]
     artifacts: list[Artifact]
+
+
+@dataclass
+class ComparisonRead(Message):
+    """Models side by side; without a table, why there is none. With one, `problem` says what was left out."""
+
+    table: Comparison | None
+    problem: str
+
+
+@dataclass
+class ExampleRead(Message):
+    """The completions of two models for one question."""
+
+    key: tuple[str, int]
+    baseline: ScoredExample | None
+    entry: ScoredExample | None

@@ -52,12 +52,13 @@ def help_groups(screen: Screen[object]) -> list[tuple[str, list[tuple[str, str]]
         entry = (binding.action, binding.tooltip or binding.description)
         rows.setdefault(_title(active.node, screen), {}).setdefault(entry, []).append(key)
     return [
-        (title, [(" ".join(dict.fromkeys(keys)), text) for (_, text), keys in entries.items()])
-        for title, entries in rows.items()
+        (title, [(" ".join(dict.fromkeys(keys)), text) for (_, text), keys in rows[title].items()])
+        for title in sorted(rows, key=_TITLES.index)
     ]
 
 
+_TITLES = ("On this screen", "In the list or view with the focus", "Everywhere")
+
+
 def _title(node: DOMNode, screen: Screen[object]) -> str:
-    if node is screen:
-        return "This screen"
-    return "Everywhere" if node is screen.app else "The list or view with the focus"
+    return _TITLES[0 if node is screen else 2 if node is screen.app else 1]

@@ -40,7 +40,7 @@ def head(read: JobRead, state: str, width: int) -> Content:
     ]
     if job.attempt > 1:
         parts.append((f"  attempt {job.attempt}", "$text-muted"))
-    return Content.assemble(*parts, "\n", _how_far(read, width), "\n", _figures(read))
+    return Content.assemble(*parts, "\n", _how_far(read, width), "\n", _figures(read, width))
 
 
 def _how_far(read: JobRead, width: int) -> Content:
@@ -62,7 +62,7 @@ def _how_far(read: JobRead, width: int) -> Content:
     )
 
 
-def _figures(read: JobRead) -> Content:
+def _figures(read: JobRead, width: int) -> Content:
     scores = {score.name: score for score in read.scores}
     if "strict" in scores:
         parts = [_score_text(scores[name]) for name in ("strict", "robust") if name in scores]
@@ -70,8 +70,13 @@ def _figures(read: JobRead) -> Content:
             "   ".join(f"{name} {text}" for name, text in zip(("strict", "robust"), parts, strict=False))
         )
     newest = {series.name: series for series in read.series}
-    shown = [f"{name} {number(newest[name].last_value)}" for name in _NEWEST if name in newest]
-    return Content("   ".join(shown))
+    line = ""
+    for name in _NEWEST:
+        figure = f"{name} {number(newest[name].last_value)}" if name in newest else ""
+        # A figure that does not fit is left out: half a number is a wrong one.
+        if figure and len(line) + len(figure) + 5 <= width:
+            line += f"{'   ' if line else ''}{figure}"
+    return Content(line)
 
 
 def _score_text(score: Score) -> str:

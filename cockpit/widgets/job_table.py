@@ -21,7 +21,7 @@ WINDOW_ROWS = 300
 """How many rows are read at once; the visible ones are in the middle."""
 
 
-class JobTable(ScrollView, can_focus=True):
+class JobTable(ScrollView, can_focus=True, inherit_bindings=False):
     """Rows by number in the whole table; those outside the window that was read are blank until it moves."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {

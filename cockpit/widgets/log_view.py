@@ -21,7 +21,8 @@ class LogView(TextView):
         at_end = self.scroll_offset.y >= self.max_scroll_y
         self.show(_lines(read))
         if at_end:
-            self.scroll_to(y=self.max_scroll_y, animate=False)
+            # The first lines may come before the layout knows how many of them fit.
+            self.call_after_refresh(self.action_scroll_end_or_home, True)
 
 
 def _lines(read: LogRead) -> Sequence[list[Cell]]:

@@ -15,7 +15,7 @@ from cockpit.widgets.cells import Cell, to_strip
 Line = Sequence[Cell]
 
 
-class TextView(ScrollView, can_focus=True):
+class TextView(ScrollView, can_focus=True, inherit_bindings=False):
     """Shows lines of cells; the text in them must be plain already."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
