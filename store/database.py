@@ -7,7 +7,7 @@ Reads are short, so that they never hold back a checkpoint of the write-ahead lo
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,13 @@ class Database:
         """A write transaction: commits at the end, rolls back on an exception."""
         with self._engine.connect().execution_options(write=True) as connection, connection.begin():
             yield connection
+
+    @contextmanager
+    def changes(self) -> Iterator[Callable[[], int]]:
+        """Gives a function whose result differs after any commit by anyone; asking costs microseconds."""
+        with self._engine.connect() as connection:
+            cursor = connection.connection.cursor()
+            yield lambda: int(cursor.execute("PRAGMA data_version").fetchone()[0])
 
     def run_dir(self, job_id: int) -> Path:
         return paths.run_dir(self.home, job_id)

@@ -167,3 +167,14 @@ def last_failure(database: Database, job_id: int, since: float) -> str | None:
     with database.read() as connection:
         text = connection.execute(query).scalar()
     return str(text).partition("\n")[0] if text else None
+
+
+def get_example(database: Database, job_id: int, example_id: str, sample: int) -> ScoredExample | None:
+    """One completion with all that was reported about it."""
+    columns = examples.c
+    query = select(
+        columns.key, columns.example_id, columns.sample, columns.strict, columns.robust, columns.fields
+    ).where(columns.job_id == job_id, columns.example_id == example_id, columns.sample == sample)
+    with database.read() as connection:
+        row = connection.execute(query).first()
+    return ScoredExample(*row) if row else None

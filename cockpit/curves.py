@@ -1,0 +1,93 @@
+"""Curves on a canvas: buckets to dots, smoothing, gaps where values are NaN."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cockpit.braille import Canvas
+from cockpit.scales import Scale
+from store.metrics import Bucket
+
+
+@dataclass(frozen=True)
+class Column:
+    """What falls into one column of dots: the extremes, or None in a gap."""
+
+    x: int
+    low: float | None
+    high: float | None
+
+
+def is_shown(bucket: Bucket, scale: Scale) -> bool:
+    values = (bucket.low, bucket.high)
+    if any(value is None or not math.isfinite(value) for value in values):
+        return False
+    return not scale.logarithmic or (bucket.low is not None and bucket.low > 0)
+
+
+def columns(buckets: Sequence[Bucket], across: Scale, up: Scale, dots: int) -> list[Column]:
+    """The buckets by column of dots: neighbours in one column are merged, a gap stays a gap."""
+    merged: list[Column] = []
+    for bucket in buckets:
+        x = _dot(across.position((bucket.first_step + bucket.last_step) / 2), dots)
+        low, high = (bucket.low, bucket.high) if is_shown(bucket, up) else (None, None)
+        last = merged[-1] if merged else None
+        if last and last.x == x and low is not None and high is not None and last.low is not None:
+            assert last.high is not None
+            merged[-1] = Column(x, min(last.low, low), max(last.high, high))
+        elif not last or last.x != x or last.low is None:
+            merged.append(Column(x, low, high))
+    return merged
+
+
+def smoothed(buckets: Sequence[Bucket], up: Scale, steps: float) -> list[Bucket]:
+    """The exponential moving average over the middles of the buckets, with a memory of `steps` steps.
+
+    The weight of what came before shrinks with the distance in steps, so the curve does not depend on how many
+    points a bucket holds. The average starts anew after a gap, and is corrected for its start (as Adam's is).
+    """
+    result: list[Bucket] = []
+    total = weight = 0.0
+    before: float | None = None
+    for bucket in buckets:
+        if not is_shown(bucket, up):
+            total, weight, before = 0.0, 0.0, None
+            result.append(bucket)
+            continue
+        assert bucket.low is not None and bucket.high is not None
+        middle = (bucket.first_step + bucket.last_step) / 2
+        keep = 0.0 if before is None else math.exp(-max(middle - before, 0.0) / steps)
+        share = 1.0 if before is None else 1 - keep
+        total = keep * total + share * (bucket.low + bucket.high) / 2
+        weight = keep * weight + share
+        before = middle
+        value = total / weight if weight else (bucket.low + bucket.high) / 2
+        result.append(Bucket(bucket.first_step, bucket.last_step, value, value, 0))
+    return result
+
+
+def draw(canvas: Canvas, points: Sequence[Column], up: Scale, paint: str, dashed: bool = False) -> None:
+    """Vertical strokes from low to high, joined where neighbours do not touch."""
+    before: tuple[int, int, int] | None = None
+    for column in points:
+        if column.low is None or column.high is None:
+            before = None
+            continue
+        top, bottom = _row(column.high, up, canvas), _row(column.low, up, canvas)
+        if not dashed or column.x % 6 < 4:
+            canvas.vertical(column.x, top, bottom, paint)
+            if before:
+                x, upper, lower = before
+                # From the nearest end of one stroke to the nearest end of the next.
+                start = lower if lower < top else upper if upper > bottom else max(upper, top)
+                end = top if lower < top else bottom if upper > bottom else max(upper, top)
+                canvas.line(x, start, column.x, end, paint)
+        before = column.x, top, bottom
+
+
+def _row(value: float, up: Scale, canvas: Canvas) -> int:
+    return _dot(1 - up.position(value), canvas.dots_down)
+
+
+def _dot(position: float, dots: int) -> int:
+    return min(max(round(position * (dots - 1)), 0), dots - 1)

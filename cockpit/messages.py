@@ -1,0 +1,159 @@
+"""What the feed tells screens and widgets, and what widgets tell the screen around them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from textual.message import Message
+
+from cockpit.comparison import Comparison
+from store.database import Database
+from store.jobs import Job
+from store.metrics import Bucket, Series
+from store.queue import JobRow
+from store.results import Artifact, Attempt, Score, ScoredExample, Transition
+from store.results import Message as Note
+from store.schema import Status
+
+
+@dataclass
+class ReadFailed(Message):
+    """A read of the store or of a run directory failed; what is shown may be stale."""
+
+    text: str
+
+
+@dataclass
+class ReadRecovered(Message):
+    """Reads work again."""
+
+
+@dataclass
+class OpenJob(Message):
+    """Show a job on a screen of its own."""
+
+    job_id: int
+
+
+@dataclass
+class Compare(Message):
+    """Show jobs side by side."""
+
+    job_ids: list[int]
+
+
+@dataclass
+class ChooseRecipe(Message):
+    """Show the recipes, to submit one."""
+
+
+@dataclass
+class Wish(Message):
+    """Something to write down, off the UI's thread. `act` returns what to tell the user."""
+
+    act: Callable[[Database], str]
+
+
+@dataclass
+class WishRefused(Message):
+    """Something the user asked for could not be done."""
+
+    text: str
+
+
+@dataclass
+class WishGranted(Message):
+    """Something the user asked for was written down."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Slots:
+    """The machine in one line: jobs by status, slots taken, and whether a daemon is there."""
+
+    counts: tuple[tuple[Status, int], ...]
+    cpu_taken: int
+    cpu_slots: int
+    gpus: tuple[int | None, ...]
+    """For each GPU, the job that holds it."""
+    daemon_running: bool
+    daemon_pid: int | None
+
+    def count(self, *statuses: Status) -> int:
+        return sum(count for status, count in self.counts if status in statuses)
+
+
+@dataclass
+class SlotsRead(Message):
+    slots: Slots
+
+
+@dataclass
+class QueueRead(Message):
+    """A window of the queue: the rows from `offset` on, of `count` that match, and the seconds left of each."""
+
+    count: int
+    offset: int
+    rows: list[JobRow]
+    seconds_left: dict[int, float]
+
+
+@dataclass
+class JobRead(Message):
+    """A job, the jobs it waits for, its newest values and what it scored."""
+
+    job: Job
+    seconds_left: float | None
+    waits_for: list[str]
+    series: list[Series]
+    scores: list[Score]
+
+
+@dataclass
+class CurvesRead(Message):
+    """Charts of some metrics of a job, as buckets by name."""
+
+    job_id: int
+    curves: dict[str, list[Bucket]]
+    last_values: dict[str, float | None]
+    total_steps: float | None
+
+
+@dataclass
+class LogRead(Message):
+    """The end of a log: its newest lines, made plain. `skipped_bytes` came before them."""
+
+    lines: list[str]
+    skipped_bytes: int
+
+
+@dataclass
+class HistoryRead(Message):
+    """Everything that happened to a job."""
+
+    notes: list[Note]
+    attempts: list[Attempt]
+    transitions: list[Transition]
+
+
+@dataclass
+class ResultsRead(Message):
+    scores: list[Score]
+    artifacts: list[Artifact]
+
+
+@dataclass
+class ComparisonRead(Message):
+    """Models side by side; without a table, why there is none. With one, `problem` says what was left out."""
+
+    table: Comparison | None
+    problem: str
+
+
+@dataclass
+class ExampleRead(Message):
+    """The completions of two models for one question."""
+
+    key: tuple[str, int]
+    baseline: ScoredExample | None
+    entry: ScoredExample | None

@@ -1,0 +1,115 @@
+"""What each screen shows, read from the store: plain functions from a database to a message. The feed calls them."""
+
+from collections.abc import Callable, Hashable, Sequence
+from pathlib import Path
+
+from cockpit.figures import Pace
+from cockpit.messages import (
+    CurvesRead,
+    HistoryRead,
+    JobRead,
+    LogRead,
+    QueueRead,
+    ResultsRead,
+    Slots,
+    SlotsRead,
+)
+from cockpit.plain_text import plain_lines
+from store import jobs, machine, metrics, results
+from store.database import Database
+from store.queue import Order, read_rows
+from store.schema import ACTIVE, Status
+
+LOG_TAIL_BYTES = 256 * 1024
+
+
+def read_slots(database: Database) -> SlotsRead:
+    counts = jobs.count_by_status(database)
+    daemon = machine.get_daemon(database)
+    owners = machine.reservations(database)
+    active = sum(counts.get(status, 0) for status in ACTIVE)
+    running = machine.daemon_is_running(database.home)
+    return SlotsRead(
+        Slots(
+            counts=tuple(sorted(counts.items())),
+            cpu_taken=max(active - len(set(owners.values())), 0),
+            cpu_slots=daemon.cpu_slots if daemon else 0,
+            gpus=tuple(owners.get(str(gpu.get("uuid"))) for gpu in daemon.gpus) if daemon else (),
+            daemon_running=running,
+            daemon_pid=daemon.pid if daemon and running else None,
+        )
+    )
+
+
+def read_queue(
+    database: Database, pace: Pace, words: Sequence[str], order: Order, offset: int, limit: int
+) -> QueueRead:
+    count, rows = read_rows(database, words=words, order=order, offset=offset, limit=limit)
+    left = {row.id: pace.seconds_left(row) for row in rows if row.status is Status.RUNNING}
+    return QueueRead(
+        count, offset, rows, {job_id: value for job_id, value in left.items() if value is not None}
+    )
+
+
+def read_job(database: Database, pace: Pace, job_id: int) -> JobRead:
+    job = jobs.get_job(database, job_id)
+    waits_for = [
+        f"{needed.name} ({needed.status})"
+        for needed, _ in jobs.needs_of(database, job_id)
+        if job.status is Status.BLOCKED and needed.status is not Status.SUCCEEDED
+    ]
+    left = pace.seconds_left(job) if job.status is Status.RUNNING else None
+    series = metrics.list_series(database, [job_id])
+    return JobRead(job, left, waits_for, series, results.list_scores(database, [job_id]))
+
+
+def read_curves(database: Database, job_id: int, names: Sequence[str], width: int) -> CurvesRead:
+    job = jobs.get_job(database, job_id)
+    last = {series.name: series.last_value for series in metrics.list_series(database, [job_id])}
+    return CurvesRead(
+        job_id,
+        {name: metrics.chart(database, job_id, name, width) for name in names if name in last},
+        {name: last[name] for name in names if name in last},
+        job.progress_total if job.progress_unit == "step" else None,
+    )
+
+
+def read_history(database: Database, job_id: int) -> HistoryRead:
+    return HistoryRead(
+        results.list_messages(database, job_id),
+        results.list_attempts(database, job_id),
+        results.list_transitions(database, job_id),
+    )
+
+
+def read_results(database: Database, job_id: int) -> ResultsRead:
+    return ResultsRead(results.list_scores(database, [job_id]), results.list_artifacts(database, job_id))
+
+
+def read_log(path: Path) -> LogRead:
+    """The last lines of a log, however long it is."""
+    if not path.exists():
+        return LogRead([], 0)
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        start = max(size - LOG_TAIL_BYTES, 0)
+        file.seek(start)
+        if start:
+            file.readline()  # the line that the cut went through
+            start = file.tell()
+        text = file.read(size - start).decode("utf-8", "replace")
+    lines = plain_lines(text)
+    return LogRead(lines[:-1] if lines and not lines[-1] else lines, start)
+
+
+def log_stamp(path: Path) -> Callable[[], Hashable]:
+    """Differs when the log has grown or was replaced."""
+
+    def stamp() -> Hashable:
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            return None
+        return (status.st_ino, status.st_size, status.st_mtime_ns)
+
+    return stamp

@@ -1,0 +1,171 @@
+"""One job, live: curves, log, recipe, history and results, each read only while it is looked at."""
+
+from functools import partial
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import ContentSwitcher, Footer, Static
+
+from cockpit import reads
+from cockpit.feed import Feed
+from cockpit.figures import Pace
+from cockpit.messages import Compare, HistoryRead, JobRead, LogRead, ResultsRead
+from cockpit.screens import job_text, job_wishes
+from cockpit.screens.metric_picker import Chart, MetricPicker
+from cockpit.widgets.banner import Banner
+from cockpit.widgets.curves_pane import CurvesPane, default_charts, possible_charts
+from cockpit.widgets.job_columns import state_of
+from cockpit.widgets.log_view import LogView
+from cockpit.widgets.slot_bar import SlotBar
+from cockpit.widgets.tab_strip import TabStrip
+from cockpit.widgets.text_view import TextView
+
+TABS = ("curves", "log", "recipe", "history", "results")
+LOG_FILE = "worker.log"
+
+
+class JobScreen(Screen[None]):
+    """A head that always shows how far the job is, and tabs below it."""
+
+    CSS_PATH = "job.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,backspace", "back", "Back", key_display="esc"),
+        *(Binding(str(index + 1), f"tab({index})", TABS[index].title(), show=False) for index in range(len(TABS))),
+        Binding("right_square_bracket,l,right", "turn(1)", "Next tab", show=False),
+        Binding("left_square_bracket,left", "turn(-1)", "Previous tab", show=False),
+        Binding("m", "metrics", "Metrics", tooltip="Choose which metrics to draw"),
+        Binding("c", "cancel", "Cancel", tooltip="Cancel the job; one that runs stops at a checkpoint"),
+        Binding("r", "retry", "Retry", tooltip="Queue an ended job again; it goes on from its last checkpoint"),
+        Binding("h", "hold", "Hold", tooltip="Hold a waiting job back, or release it"),
+        Binding("v", "compare", "Compare", tooltip="Compare with the other scored jobs of the experiment"),
+    ]  # fmt: skip
+
+    def __init__(self, feed: Feed, job_id: int) -> None:
+        super().__init__()
+        self._feed, self._job_id = feed, job_id
+        self._pace = Pace()
+        self._read: JobRead | None = None
+        self._charts: list[Chart] | None = None
+        self._tab: str | None = None
+
+    def compose(self) -> ComposeResult:
+        yield SlotBar()
+        yield Banner()
+        yield Static("", id="head", markup=False)
+        yield TabStrip([name.title() for name in TABS])
+        yield ContentSwitcher(id="tabs")
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_screen_resume(self) -> None:
+        self._feed.watch(self, partial(reads.read_job, pace=self._pace, job_id=self._job_id))
+        if self._tab:
+            self._watch_tab(self._tab)
+
+    def on_screen_suspend(self) -> None:
+        self._feed.unwatch(self)
+        self._unwatch_tab()
+
+    async def on_job_read(self, read: JobRead) -> None:
+        self._read = read
+        self.query_one("#head", Static).update(job_text.head(read, state_of(read.job), self.size.width))
+        if self._tab is None:
+            await self._show(TABS.index("results" if read.scores else "curves"))
+        if self._tab == "curves":
+            charts = default_charts(read.series) if self._charts is None else self._charts
+            await self.query_one(CurvesPane).draw(charts)
+
+    async def on_tab_strip_chosen(self, message: TabStrip.Chosen) -> None:
+        await self._show(message.index)
+
+    async def action_tab(self, index: int) -> None:
+        await self._show(index)
+
+    async def action_turn(self, by: int) -> None:
+        await self._show((TABS.index(self._tab or TABS[0]) + by) % len(TABS))
+
+    async def _show(self, index: int) -> None:
+        """Makes a tab when it is first looked at."""
+        name = TABS[index]
+        self._unwatch_tab()
+        self._tab = name
+        self.query_one(TabStrip).active = index
+        switcher = self.query_one(ContentSwitcher)
+        if not switcher.query(f"#{name}"):
+            await switcher.add_content(self._pane(name), id=name)
+        switcher.current = name
+        switcher.query_one(f"#{name}").focus()
+        self._watch_tab(name)
+        if name == "curves" and self._read:
+            await self.on_job_read(self._read)
+
+    def _pane(self, name: str) -> Widget:
+        if name == "curves":
+            return CurvesPane(self._feed, self._job_id)
+        return LogView() if name == "log" else TextView()
+
+    def _watch_tab(self, name: str) -> None:
+        pane = self.query_one(f"#{name}")
+        if isinstance(pane, CurvesPane):
+            pane.watch_feed()
+        elif name == "log":
+            log = self._feed.database.run_dir(self._job_id) / LOG_FILE
+            self._feed.watch(self._target, lambda _: reads.read_log(log), reads.log_stamp(log))
+        elif name == "history":
+            self._feed.watch(self._target, partial(reads.read_history, job_id=self._job_id))
+        elif name == "results":
+            self._feed.watch(self._target, partial(reads.read_results, job_id=self._job_id))
+        elif isinstance(pane, TextView) and self._read:
+            pane.show(job_text.recipe_lines(self._read.job))
+
+    @property
+    def _target(self) -> Widget:
+        """The screen has a watch for the head already; the one of a tab is left in the name of the switcher."""
+        return self.query_one(ContentSwitcher)
+
+    def _unwatch_tab(self) -> None:
+        self._feed.unwatch(self._target)
+        for pane in self.query(CurvesPane):
+            pane.unwatch_feed()
+
+    def on_log_read(self, read: LogRead) -> None:
+        self.query_one(LogView).follow(read)
+
+    def on_history_read(self, read: HistoryRead) -> None:
+        self.query_one("#history", TextView).show(job_text.history_lines(read))
+
+    def on_results_read(self, read: ResultsRead) -> None:
+        run_dir = str(self._feed.database.run_dir(self._job_id))
+        self.query_one("#results", TextView).show(job_text.result_lines(read, run_dir))
+
+    def action_metrics(self) -> None:
+        if self._read is None:
+            return
+
+        def chosen(charts: list[Chart] | None) -> None:
+            if charts is not None:
+                self._charts = charts
+                self.run_worker(self._show(TABS.index("curves")))
+
+        current = self._charts if self._charts is not None else default_charts(self._read.series)
+        self.app.push_screen(MetricPicker(possible_charts(self._read.series), current), chosen)
+
+    def action_cancel(self) -> None:
+        if self._read:
+            job_wishes.cancel(self, self._read.job)
+
+    def action_retry(self) -> None:
+        if self._read:
+            job_wishes.retry(self, self._read.job)
+
+    def action_hold(self) -> None:
+        if self._read:
+            job_wishes.hold_or_release(self, self._read.job)
+
+    def action_compare(self) -> None:
+        self.post_message(Compare([self._job_id]))
+
+    def action_back(self) -> None:
+        self.dismiss(None)
