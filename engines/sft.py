@@ -174,6 +174,7 @@ def run(recipe: Recipe, run: Run) -> None:
     if run.stop_requested:
         return
 
+    postflight.check_finite(model)
     changed = postflight.check_weights_changed(before, postflight.snapshot(model))
     model.eval()
     save_model(model, tokenizer, run.model, made_from)
@@ -187,7 +188,7 @@ def run(recipe: Recipe, run: Run) -> None:
             "seed": run.seed,
             "attempt": run.attempt,
             "data_hash": data_hash(examples),
-            "prompt_hash": spec.hash(),
+            "prompt_hash": recipe.prompt.hash(),
             "rows": len(fitting),
             "steps": trainer.state.global_step,
             "tokens": events.tokens,
