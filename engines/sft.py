@@ -110,7 +110,7 @@ def run(recipe: Recipe, run: Run) -> None:
     from engines.training.callbacks import EventCallback, GreedyEvalCallback, StopOnRequest
     from engines.training.dev_accuracy import dev_accuracies
     from engines.training.record import peak_memory_bytes, versions, write_record
-    from engines.training.resume import train
+    from engines.training.resume import train, without_autocast
     from engines.training.rows import as_dataset, tokenize_rows
 
     began = time.monotonic()
@@ -155,7 +155,8 @@ def run(recipe: Recipe, run: Run) -> None:
 
     postflight.check_finite(model)
     changed = postflight.check_weights_changed(before, postflight.snapshot(model))
-    save_model(model.eval(), tokenizer, run.model, made_from)
+    model = without_autocast(model).eval()
+    save_model(model, tokenizer, run.model, made_from)
     prompts = [render_prompt(tokenizer, spec, example.question) for example in examples[:8]]
     postflight.check_saved(model, tokenizer, run.model, prompts)
     record = {

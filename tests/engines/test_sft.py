@@ -299,3 +299,22 @@ def test_models_with_tied_embeddings_train_with_and_without_an_adapter(tiny_mode
     merged = make_run("merged", inputs={"prep": prep.dir})
     run(recipe(tiny_model, sums, **{**fields, "model": {"from": "prep"}}, chain="merge", lora=None), merged)
     assert (merged.model / "model.safetensors").is_file()
+
+
+@pytest.mark.parametrize("lora", [{"r": 4, "lora_alpha": 8}, None])
+def test_what_was_trained_in_mixed_precision_is_saved_as_it_is(tiny_model, sums, make_run, lora):
+    attempt = make_run()
+    run(recipe(tiny_model, sums, lora=lora, bf16=True, train_samples=8, num_train_epochs=1), attempt)
+    assert (attempt.model / "lineage.json").is_file()
+
+
+def test_gradient_checkpointing_changes_memory_and_not_the_losses(
+    tiny_model, sums, make_run, read_events, uninterrupted
+):
+    _, events = uninterrupted
+    attempt = make_run()
+    fields = {"gradient_checkpointing": True, "eval_steps": 4, "eval_samples": 2, "eval_max_new_tokens": 4}
+    run(recipe(tiny_model, sums, **fields), attempt)
+    assert list(metrics(read_events(attempt), "loss").values()) == pytest.approx(
+        list(metrics(events, "loss").values()), rel=1e-5
+    )
