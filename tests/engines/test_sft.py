@@ -318,3 +318,15 @@ def test_gradient_checkpointing_changes_memory_and_not_the_losses(
     assert list(metrics(read_events(attempt), "loss").values()) == pytest.approx(
         list(metrics(events, "loss").values()), rel=1e-5
     )
+
+
+@pytest.mark.parametrize("bf16", [True, False])
+def test_an_adapter_on_bfloat16_weights_trains_goes_on_and_is_saved_as_it_is(
+    tiny_model, sums, make_run, uninterrupted, bf16
+):
+    model = {"base": str(tiny_model), "dtype": "bfloat16"}
+    fields = {"bf16": bf16, "train_samples": 8, "num_train_epochs": 1}
+    prep, full = make_run("prep"), make_run("full", inputs={"prep": make_run("prep").dir})
+    run(recipe(tiny_model, sums, **fields, model=model), prep)
+    run(recipe(tiny_model, sums, **fields, model={"from": "prep", "dtype": "bfloat16"}), full)
+    assert json.loads((full.dir / "run.json").read_text())["changed_parameters"] > 0.9
