@@ -31,7 +31,7 @@ jobs:
   prep:
     engine: sft
     train_samples: 128
-    num_train_epochs: 6
+    num_train_epochs: 10
     per_device_train_batch_size: 16
     learning_rate: 5e-3
     lora: {r: 16, lora_alpha: 32}
