@@ -31,21 +31,22 @@ asyncio.run(main())
 COCKPIT = """
 import asyncio
 from cockpit.app import Cockpit
-from store.paths import home
+from store.database import open_database
 async def main():
-    app = Cockpit(home())
+    app = Cockpit(open_database())
     async with app.run_test(size=(80, 24)) as pilot:
-        while "job-999" not in app.export_screenshot():
+        while "job-" not in app.export_screenshot():
             await pilot.pause(0.01)
 asyncio.run(main())
 """
 
 
 def cpu_seconds(argv: list[str], home: Path, runs: int) -> float:
+    environment = os.environ | {"TUNEDECK_HOME": str(home)}
     times = []
     for _ in range(runs):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(argv, env=os.environ | {"TUNEDECK_HOME": str(home)}, capture_output=True, check=True)
+        subprocess.run(argv, env=environment, capture_output=True, check=True, timeout=60)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     return median(times)

@@ -43,7 +43,9 @@ def main(run_dir: Path) -> int:
         import_module(f"engines.{body['engine']}").run(recipe, run)
     except Exception as error:
         traceback.print_exc()
-        hint = getattr(error, "hint", "") if isinstance(error, RecipeError) else ""
+        hint = error.hint if isinstance(error, RecipeError) else ""
+        if isinstance(error, ModuleNotFoundError):
+            hint = "`pip install 'tunedeck[train]'` brings the training stack"
         text = error.message if isinstance(error, RecipeError) else f"{type(error).__name__}: {error}"
         events.emit("failed", error=text, hint=hint, traceback=traceback.format_exc())
         return 1

@@ -246,7 +246,7 @@ daemon = Table(
     Column("started_at", Float, nullable=False),
     Column("seen_at", Float, nullable=False),
     Column("stopped_at", Float),
-    Column("wish", Text),  # `stop`, or `stop-jobs`: what people want of it
     Column("cpu_slots", Integer, nullable=False),
     Column("gpus", JSON, nullable=False),
+    Column("wish", Text),  # `stop`, or `stop-jobs`: what people want of it
 )

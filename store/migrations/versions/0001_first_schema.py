@@ -15,7 +15,6 @@ def upgrade() -> None:
         sa.Column("started_at", sa.Float(), nullable=False),
         sa.Column("seen_at", sa.Float(), nullable=False),
         sa.Column("stopped_at", sa.Float(), nullable=True),
-        sa.Column("wish", sa.Text(), nullable=True),
         sa.Column("cpu_slots", sa.Integer(), nullable=False),
         sa.Column("gpus", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_daemon")),
