@@ -195,4 +195,4 @@ def _detail(row: JobRow) -> Content:
     if row.priority:
         facts.append(f"priority {row.priority}")
     why = plain_line(row.reason or "", 400)
-    return Content.assemble(("  ".join(facts), ""), "\n", (why, "$text-muted"))
+    return Content.assemble(("  ".join(facts), ""), "\n", (why, "$foreground 60%"))

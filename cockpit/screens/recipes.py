@@ -66,6 +66,7 @@ class RecipesScreen(Screen[None]):
         self._paths = [path for _, path in entries]
         options.add_options([Option(Content(plain_line(name, 80))) for name, _ in entries])
         options.focus()
+        options.highlighted = 0 if entries else None
         if not entries:
             self._show(
                 [

@@ -27,6 +27,9 @@ STATUS_PAINTS: dict[str, str] = {
 }
 
 
+_WIDEST_NAME = 72
+
+
 @dataclass(frozen=True)
 class Column:
     """A column as wide as it is drawn; `title` may be empty."""
@@ -57,9 +60,10 @@ def columns_for(width: int) -> list[Column]:
     if room >= 140:
         columns.append(Column("started", "started", 16, right=True))
     taken = sum(column.width for column in columns) + len(columns)
+    # A name far from its figures is hard to follow across a wide screen.
+    name_width = min(room - taken, _WIDEST_NAME)
     return [
-        Column(column.key, column.title, room - taken) if column.key == "name" else column
-        for column in columns
+        Column(column.key, column.title, name_width) if column.key == "name" else column for column in columns
     ]
 
 

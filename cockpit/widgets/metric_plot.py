@@ -183,7 +183,7 @@ class MetricPlot(Widget):
             cells.append((f"{number(_or_nan(self._last_values.get(name)))}   ", "title"))
         notes = ["log y"] if self.log_scale else []
         if memory:
-            notes.append(f"average over {tick_label(round(memory, 1))} steps")
+            notes.append(f"EMA over {tick_label(round(memory, 1))} steps")
         if self._values_left_out():
             notes.append("× NaN, inf or not above 0" if self.log_scale else "× NaN or inf")
         return [*cells, (" · ".join(notes), "axis")]

@@ -24,7 +24,8 @@ class SlotBar(Static):
         self._show(getattr(self.app, "slots", None))
 
     def _show(self, slots: Slots | None) -> None:
-        self.update(Content.assemble(*(_parts(slots, self.size.width) if slots else (_BRAND,))))
+        if self.size.width:
+            self.update(Content.assemble(*(_parts(slots, self.size.width) if slots else (_BRAND,))))
 
 
 def _parts(slots: Slots, width: int) -> list[tuple[str, str]]:
