@@ -18,6 +18,14 @@ from store.results import Score
 
 SIGNIFICANT = 0.05
 GRADERS = ("strict", "robust")
+MUST_BE_ALIKE = {
+    "task": "task",
+    "split": "split",
+    "data_hash": "set of questions",
+    "prompt_hash": "prompt",
+    "sampling": "decoding",
+}
+"""Parts of an evaluation's protocol, and what they are in words."""
 
 
 @dataclass(frozen=True)
@@ -160,9 +168,9 @@ def _by_question(entry: Entry, grader: str) -> dict[str, list[bool]]:
 def _unlike(baseline: Entry, entry: Entry, first: set[str], second: set[str]) -> str:
     """What makes two evaluations incomparable, or nothing."""
     ours, theirs = baseline.protocol, entry.protocol
-    for key in ("task", "split", "prompt", "data", "sampling"):
+    for key, word in MUST_BE_ALIKE.items():
         if ours.get(key) != theirs.get(key):
-            return f"{key} differs ({_short(ours.get(key))} and {_short(theirs.get(key))})"
+            return f"the {word} differs ({_short(ours.get(key))} and {_short(theirs.get(key))})"
     if first != second:
         return f"they answered different questions ({len(first & second)} of {len(first | second)} in common)"
     return "" if first else "there are no examples"

@@ -15,7 +15,7 @@ from pathlib import Path
 from engines.events import EventWriter
 from engines.recipe.document import read_document
 from engines.recipe.errors import RecipeError
-from engines.recipe.expand import recipe_class
+from engines.recipe.schemas import recipe_class
 from engines.run import Run
 
 STOPPED = 75

@@ -17,7 +17,7 @@ from engines.prompts.spec import PromptSpec
 from engines.recipe.blocks import BaseRecipe, ModelBlock, SamplingBlock, Split, Task
 from engines.run import Run
 from engines.tasks.example import Example
-from engines.tasks.grading import grade
+from engines.tasks.grading import GRADERS, grade
 from engines.tasks.scored import ScoredExample
 from engines.tasks.summary import Score
 
@@ -40,7 +40,7 @@ class Recipe(BaseRecipe):
     """How answers are generated; greedy by default. Several samples add pass@k, avg@k and maj@k."""
     limit: int | None = Field(None, ge=1)
     """Only the first so many questions of the split. Null: all."""
-    batch_size: int = Field(32, ge=1)
+    batch_size: int = Field(64, ge=1)
     """Completions that are generated at a time; halved when memory runs out."""
 
 
@@ -83,35 +83,42 @@ def run(recipe: Recipe, run: Run) -> None:
 
     rows = [scored[key] for key in sorted(scored)]
     scores = summarize(rows)
+    protocol = _protocol(recipe, examples)
     for figure in scores:
-        run.events.emit("score", name=figure.name, value=figure.value, fields=figure.fields)
-    record = _record(recipe, run, examples, scores, spec, time.monotonic() - began)
+        fields = figure.fields | ({"protocol": protocol} if figure.name in GRADERS else {})
+        run.events.emit("score", name=figure.name, value=figure.value, fields=fields)
+    record = _record(recipe, run, protocol, scores, spec, time.monotonic() - began)
     _write_files(recipe, run, rows, scores, record, spec)
+
+
+def _protocol(recipe: Recipe, examples: Sequence[Example]) -> dict[str, Any]:
+    """What was asked and how. Two evaluations can be compared when this is equal."""
+    from engines.tasks.loading import data_hash
+
+    return {
+        "task": recipe.task.name,
+        "split": recipe.split,
+        "questions": len(examples),
+        "data_hash": data_hash(examples),
+        "prompt_hash": recipe.prompt.hash(),
+        "sampling": recipe.sampling.model_dump(),
+    }
 
 
 def _record(
     recipe: Recipe,
     run: Run,
-    examples: Sequence[Example],
+    protocol: dict[str, Any],
     scores: list[Score],
     spec: PromptSpec,
     seconds: float,
 ) -> dict[str, Any]:
-    """What `metrics.json` holds. Two evaluations can be compared when their `comparability` is equal."""
-    from engines.tasks.loading import data_hash
-
+    """What `metrics.json` holds."""
     sampled = recipe.sampling.temperature > 0
     return {
         "stage": recipe.stage,
         "scores": {score.name: {"value": score.value, **score.fields} for score in scores},
-        "comparability": {
-            "task": recipe.task.name,
-            "split": recipe.split,
-            "questions": len(examples),
-            "data_hash": data_hash(examples),
-            "prompt_hash": recipe.prompt.hash(),
-            "sampling": recipe.sampling.model_dump(),
-        },
+        "protocol": protocol,
         "prefill": spec.prefill,
         "seed": run.seed if sampled else None,
         "model": recipe.model.model_dump(mode="json", by_alias=True),

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from engines.recipe.expand import ENGINES, load_recipe
+from engines.recipe.expand import load_recipe
+from engines.recipe.schemas import ENGINES
 
 ROOT = Path(__file__).parent.parent
 PLUMBING = {"__init__", "__main__", "events", "run"}

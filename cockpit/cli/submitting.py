@@ -11,8 +11,8 @@ from cockpit.cli import output
 from cockpit.cli.output import json_option, narrate, print_json
 from engines.recipe.blocks import Block
 from engines.recipe.errors import RecipeError
-from engines.recipe.expand import ENGINES, load_recipe, recipe_class
-from engines.recipe.json_schema import recipe_schema
+from engines.recipe.expand import load_recipe
+from engines.recipe.schemas import ENGINES, recipe_class, recipe_schema
 
 overrides_option = click.option(
     "--set",

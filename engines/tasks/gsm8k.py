@@ -7,8 +7,9 @@ nobody trains and tests on the same file.
 """
 
 import json
+import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,13 @@ def splits(path: str | None) -> set[OfficialSplit]:
 
 def strip_calculator_marks(text: str) -> str:
     return _CALCULATOR_MARK.sub("", text)
+
+
+def plain_text(examples: Sequence[Example], count: int, seed: int) -> list[str]:
+    """`count` documents for pre-training: questions, and worked solutions apart from their questions."""
+    draw = random.Random(f"gsm8k-text {seed}")
+    drawn = draw.choices(examples, k=count)
+    return [example.question if draw.random() < 0.5 else example.reasoning for example in drawn]
 
 
 def _example(where: str, row: Any, example_id: str) -> Example:

@@ -1,11 +1,11 @@
 """The examples of a task, by split. The one door to data for every engine: training never sees `test` here."""
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from engines.recipe.blocks import Split, TaskBlock, TaskName
 from engines.recipe.errors import RecipeError
-from engines.tasks import gsm8k, pocket_math
+from engines.tasks import gsm8k, pocket_math, pocket_text
 from engines.tasks.example import Example
 from engines.tasks.splits import OfficialSplit, carve_dev, distinct, permuted, question_key
 
@@ -15,6 +15,11 @@ READERS: dict[TaskName, Reader] = {"gsm8k": gsm8k.read, "pocket-math": pocket_ma
 SPLITS: dict[TaskName, Callable[[str | None], set[OfficialSplit]]] = {
     "gsm8k": gsm8k.splits,
     "pocket-math": pocket_math.splits,
+}
+
+PLAIN_TEXT: dict[TaskName, Callable[[Sequence[Example], int, int], list[str]]] = {
+    "gsm8k": gsm8k.plain_text,
+    "pocket-math": pocket_text.plain_text,
 }
 
 
@@ -46,6 +51,11 @@ def training_examples(task: TaskBlock, count: int | None, seed: int) -> list[Exa
             hint=f"ask for at most {len(pool)}",
         )
     return permuted(pool, seed)[:count]
+
+
+def plain_text(task: TaskBlock, count: int, seed: int) -> list[str]:
+    """`count` documents for pre-training, made from the training split: its language, without the answer format."""
+    return PLAIN_TEXT[task.name](load_examples(task, "train"), count, seed)
 
 
 def data_hash(examples: Iterable[Example]) -> str:

@@ -13,7 +13,7 @@ from engines.tasks.splits import OfficialSplit, question_key
 from engines.tasks.word_problems import NAMES, ONE_STEP, THINGS, THREE_STEPS, TWO_STEPS, Kind
 
 TRAIN, TEST = 20_512, 1_000
-LARGEST = 199
+LARGEST = 99
 """No number in a problem or its steps is larger."""
 
 _LEVELS = (ONE_STEP, TWO_STEPS, THREE_STEPS)

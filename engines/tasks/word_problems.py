@@ -37,7 +37,7 @@ ONE_STEP = (
         "{N} had {a} {things} and found {b} more. How many {things} does {N} have now?",
         "There are {a} {things} in a box. {N} puts in {b} more. How many {things} are in the box?",
     )),
-    Kind("loss", {"a": (10, 150), "b": (3, 90)}, "a-b=t", (
+    Kind("loss", {"a": (10, 99), "b": (3, 90)}, "a-b=t", (
         "{N} has {a} {things}. {N} gives {b} of them to {M}. How many {things} does {N} have left?",
         "{N} had {a} {things} but lost {b}. How many {things} are left?",
         "There are {a} {things} on a table. {N} takes away {b}. How many {things} stay on the table?",
@@ -47,14 +47,14 @@ ONE_STEP = (
         "There are {a} boxes. Each box holds {b} {things}. How many {things} are there?",
         "{N} buys {b} {things} every day for {a} days. How many {things} does {N} buy?",
     )),
-    Kind("share", {"a": (6, 144), "b": (2, 12)}, "a/b=t", (
+    Kind("share", {"a": (6, 99), "b": (2, 12)}, "a/b=t", (
         "{N} shares {a} {things} equally among {b} friends. How many {things} does each friend get?",
         "{N} puts {a} {things} into {b} equal rows. How many {things} are in each row?",
     )),
     Kind("more", {"a": (3, 90), "b": (3, 60)}, "a+b=t", (
         "{N} has {a} {things}. {M} has {b} more {things} than {N}. How many {things} does {M} have?",
     )),
-    Kind("fewer", {"a": (10, 120), "b": (3, 60)}, "a-b=t", (
+    Kind("fewer", {"a": (10, 99), "b": (3, 60)}, "a-b=t", (
         "{N} has {a} {things}. {M} has {b} fewer {things} than {N}. How many {things} does {M} have?",
     )),
 )  # fmt: skip
@@ -72,7 +72,7 @@ TWO_STEPS = (
         "{N} buys {a} boxes of {b} {things} and gives {c} {things} to {M}. How many {things} does {N} have left?",
         "There are {a} rows of {b} {things}. {N} takes {c} of them. How many {things} are left?",
     )),
-    Kind("change", {"a": (2, 9), "b": (2, 12), "c": (20, 150)}, "a*b=m; c-m=t", (
+    Kind("change", {"a": (2, 9), "b": (2, 12), "c": (20, 99)}, "a*b=m; c-m=t", (
         "{N} buys {a} {things} for {b} dollars each and pays with {c} dollars. How many dollars does {N} get back?",
         "{N} has {c} dollars and buys {a} {things} at {b} dollars each. How many dollars does {N} have left?",
     )),
@@ -89,7 +89,7 @@ TWO_STEPS = (
     Kind("join_share", {"a": (5, 70), "b": (5, 70), "c": (2, 9)}, "a+b=m; m/c=t", (
         "{N} has {a} {things} and {M} has {b}. They share them equally among {c} children. How many does each child get?",
     )),
-    Kind("share_gain", {"a": (8, 120), "b": (2, 9), "c": (3, 60)}, "a/b=m; m+c=t", (
+    Kind("share_gain", {"a": (8, 99), "b": (2, 9), "c": (3, 60)}, "a/b=m; m+c=t", (
         "{N} puts {a} {things} into {b} equal bags. {M} adds {c} {things} to one bag. How many {things} are in that bag?",
     )),
 )  # fmt: skip

@@ -87,7 +87,7 @@ def test_files_have_the_seeds_columns_and_what_makes_evaluations_comparable(
         .startswith("full: gsm8k test\n")
     )
     record = json.loads((attempt.dir / "metrics.json").read_text())
-    same = record["comparability"]
+    same = record["protocol"]
     assert same["questions"] == 4 and same["split"] == "test" and same["sampling"]["temperature"] == 0
     assert len(same["prompt_hash"]) == len(same["data_hash"]) == 16
     for event in kinds(read_events(attempt), "artifact"):

@@ -127,7 +127,7 @@ def test_all_mistakes_are_reported_together_with_line_and_hint() -> None:
     for line in (
         "r.yaml:1: defaults.prioriti: no job here has this key\n  hint: did you mean `priority`?",
         "r.yaml:3: jobs.a.engine: there is no engine `comand`; the engines are: sft, eval",
-        "r.yaml:5: jobs.b.argv: is required",
+        "r.yaml:4: jobs.b.argv: is required",
         "r.yaml:6: jobs.b.arvg: unknown key; allowed: argv,",
         "hint: did you mean `argv`?",
         "r.yaml:7: jobs.c.seed: should be greater than or equal to 0 (it is -4)",

@@ -1,8 +1,17 @@
-"""The JSON Schema of recipe files: single jobs of every engine, and pipelines."""
+"""The schema of each engine, looked up by name, and all of them as one JSON Schema for editors."""
 
-from typing import Any
+from importlib import import_module
+from typing import Any, get_args
 
-from engines.recipe.expand import ENGINES, recipe_class
+from engines.recipe.blocks import BaseRecipe, EngineName
+
+ENGINES: tuple[str, ...] = get_args(EngineName)
+
+
+def recipe_class(engine: str) -> type[BaseRecipe]:
+    """The schema of an engine. Imports that one engine's module, which is light."""
+    schema: type[BaseRecipe] = import_module(f"engines.{engine}").Recipe
+    return schema
 
 
 def recipe_schema() -> dict[str, Any]:

@@ -1,0 +1,175 @@
+"""From the body of a job to its cells: one for every combination of its matrix, and the evaluation of each."""
+
+import copy
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from engines.recipe.blocks import BaseRecipe
+from engines.recipe.document import KeyPath
+from engines.recipe.report import Report
+from engines.recipe.schemas import ENGINES, recipe_class
+from engines.recipe.wording import explain, nearest
+
+MAX_JOBS = 1000
+# What an evaluation after training takes over from the job that it evaluates.
+INHERITED_BY_EVAL = ("task", "prompt", "device", "resources", "priority")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+@dataclass
+class Cell:
+    """One job, valid in itself. `links` are the jobs it needs, each with its alias in the recipe."""
+
+    name: str
+    of: str
+    """The job's name in the file."""
+    values: dict[str, Any]
+    """Its combination of the matrix."""
+    recipe: BaseRecipe
+    needs: list[str]
+    path: KeyPath
+    links: list[tuple[str, str | None]] = field(default_factory=list)
+
+    @property
+    def engine(self) -> str:
+        return str(self.recipe.model_dump(include={"engine"})["engine"])
+
+
+def keys_of(schema: type[BaseRecipe]) -> set[str]:
+    """What a body of this engine may hold: its fields, and the keys about the graph of jobs."""
+    return {*schema.model_fields, "needs", "matrix", *(["eval"] if "model" in schema.outputs else [])}
+
+
+def schema_of(body: Any, defaults: dict[str, Any]) -> type[BaseRecipe] | None:
+    """The schema of the engine that a body names, if it names one."""
+    engine = body.get("engine", defaults.get("engine")) if isinstance(body, dict) else None
+    return recipe_class(engine) if engine in ENGINES else None
+
+
+def cells_of(job: str, path: KeyPath, body: Any, defaults: dict[str, Any], report: Report) -> Iterator[Cell]:
+    """The jobs that one body stands for. What is wrong with it goes to the report."""
+    if not NAME.fullmatch(job):
+        report.add(path, f"`{job}` is not a job name", "use letters, digits, `-`, `_` and `.`")
+        return
+    if not isinstance(body, dict):
+        report.add(path, "must be a mapping with `engine:`")
+        return
+    schema = schema_of(body, defaults)
+    if schema is None:
+        engine = body.get("engine", defaults.get("engine"))
+        what = "is required" if engine is None else f"there is no engine `{engine}`"
+        hint = nearest(str(engine), ENGINES)
+        report.add((*path, "engine"), f"{what}; the engines are: {', '.join(ENGINES)}", hint)
+        return
+    allowed = keys_of(schema)
+    body = merged({key: value for key, value in defaults.items() if key in allowed}, body)
+    matrix, needs = body.pop("matrix", None), body.pop("needs", [])
+    if not isinstance(needs, list) or not all(isinstance(name, str) for name in needs):
+        report.add((*path, "needs"), "must be a list of job names", "needs: [prep]")
+        needs = []
+    evaluation = body.pop("eval", None) if "eval" in allowed else None
+    for values in _combinations(matrix, (*path, "matrix"), report):
+        cell_body = copy.deepcopy(body)
+        for key, value in values.items():
+            put(cell_body, key.split("."), value)
+        name = job + (f"[{','.join(f'{k}={_word(v)}' for k, v in values.items())}]" if values else "")
+        recipe = _validated(schema, cell_body, path, values, report)
+        if recipe is not None:
+            yield Cell(name, job, values, recipe, needs, path)
+        if evaluation not in (None, False):
+            yield from _evaluation(evaluation, name, job, cell_body, path, values, report)
+
+
+def _evaluation(
+    evaluation: Any,
+    name: str,
+    job: str,
+    body: dict[str, Any],
+    path: KeyPath,
+    values: dict[str, Any],
+    report: Report,
+) -> Iterator[Cell]:
+    where = (*path, "eval")
+    if evaluation is not True and not isinstance(evaluation, dict):
+        report.add(where, "must be `true` or a mapping of fields of the `eval` engine")
+        return
+    inherited = {key: body[key] for key in INHERITED_BY_EVAL if key in body} | {"stage": job}
+    eval_body = merged(inherited, {} if evaluation is True else evaluation)
+    eval_body |= {"engine": "eval", "model": {"from": name}}
+    recipe = _validated(recipe_class("eval"), eval_body, where, {}, report, inherited_from=path)
+    if recipe is not None:
+        yield Cell(f"{name}/eval", f"{job}/eval", values, recipe, [], where)
+
+
+def _combinations(matrix: Any, path: KeyPath, report: Report) -> Iterator[dict[str, Any]]:
+    if matrix is None:
+        yield {}
+        return
+    if not isinstance(matrix, dict) or not matrix:
+        report.add(path, "must map keys to lists of values", "matrix: {seed: [1, 2, 3]}")
+        return
+    size = 1
+    for key, values in matrix.items():
+        if not isinstance(values, list) or not values:
+            report.add((*path, key), "must be a list with one value at least", f"{key}: [1, 2]")
+            return
+        if len({repr(value) for value in values}) < len(values):
+            report.add((*path, key), "has a value twice")
+            return
+        size *= len(values)
+    if size > MAX_JOBS:
+        report.add(path, f"makes {size:,} jobs; at most {MAX_JOBS:,} are allowed", "split the sweep")
+        return
+    for values in itertools.product(*matrix.values()):
+        yield dict(zip(matrix, values, strict=True))
+
+
+def _validated(
+    schema: type[BaseRecipe],
+    body: dict[str, Any],
+    path: KeyPath,
+    values: dict[str, Any],
+    report: Report,
+    inherited_from: KeyPath | None = None,
+) -> BaseRecipe | None:
+    try:
+        return schema.model_validate(body)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            location = detail["loc"]
+            dotted = ".".join(map(str, location))
+            from_matrix = [(*path, "matrix", key) for key in values if dotted.startswith(key)]
+            inherited = [(*inherited_from, *location)] if inherited_from is not None else []
+            # Where the value may have come from, the likeliest place first.
+            candidates = [*from_matrix, (*path, *location), *inherited, ("defaults", *location)]
+            text, hint = explain(schema, detail)
+            report.add((*path, *location), text, hint, report.line(candidates))
+        return None
+
+
+def merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """`over` wins; mappings merge key by key."""
+    result = copy.deepcopy(under)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(result.get(key), dict)
+        result[key] = merged(result[key], value) if both else copy.deepcopy(value)
+    return result
+
+
+def put(data: dict[str, Any], keys: Sequence[str], value: Any) -> None:
+    """Sets a nested value, making the mappings on the way."""
+    for key in keys[:-1]:
+        inner = data.get(key)
+        # `task: gsm8k` is short for `task: {name: gsm8k}`.
+        data[key] = inner if isinstance(inner, dict) else {"name": inner} if key == "task" and inner else {}
+        data = data[key]
+    data[keys[-1]] = value
+
+
+def _word(value: Any) -> str:
+    return value if isinstance(value, str) else repr(value)

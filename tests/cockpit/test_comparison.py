@@ -1,0 +1,142 @@
+"""Verdicts: what the numbers allow to say, and what is refused."""
+
+from typing import Any
+
+import pytest
+
+from cockpit import comparison
+from store import lifecycle, records
+from store.database import Database, StoreError
+from store.lifecycle import NewJob, Outcome
+from store.schema import Status
+
+PROTOCOL = {
+    "task": "pocket-math",
+    "split": "test",
+    "data_hash": "d",
+    "prompt_hash": "p",
+    "sampling": {"temperature": 0},
+}
+
+
+def evaluation(
+    database: Database, name: str, right: str, protocol: dict[str, Any] = PROTOCOL, samples: int = 1
+) -> int:
+    """A finished evaluation; `right` has a 1 or 0 for each question (and sample)."""
+    _, [job_id] = lifecycle.enqueue(database, name, [NewJob(name, "eval", {})])
+    lifecycle.claim(database, 99, [])
+    events: list[records.Event] = []
+    for i, bit in enumerate(right):
+        fields = {
+            "example_id": f"q{i // samples}",
+            "sample": i % samples,
+            "strict": bit == "1",
+            "robust": True,
+        }
+        events.append(
+            {"kind": "example", "time": 0.0, "key": f"q{i // samples}/{i % samples}", "fields": fields}
+        )
+    value = right.count("1") / len(right)
+    fields = {"n": len(right), "low": 0.0, "high": 1.0, "protocol": protocol}
+    events.append({"kind": "score", "time": 0.0, "name": "strict", "value": value, "fields": fields})
+    records.record(database, job_id, 0, 1, events)
+    lifecycle.finish(database, job_id, Outcome(Status.SUCCEEDED, 0, None))
+    return job_id
+
+
+def verdict(database: Database, first: int, second: int) -> comparison.Verdict:
+    table = comparison.compare(database, [first, second])
+    found = table.verdict(table.entries[1], "strict")
+    assert found is not None
+    return found
+
+
+def test_a_clear_difference_is_called_better_with_its_counts(database: Database) -> None:
+    a = evaluation(database, "a", "0" * 15 + "1" * 5 + "0" * 30)
+    b = evaluation(database, "b", "1" * 15 + "0" * 1 + "1" * 4 + "0" * 30)
+    said = verdict(database, a, b)
+
+    assert (said.n, said.only_baseline, said.only_entry, said.text) == (50, 1, 15, "better")
+    assert said.difference == pytest.approx(14 / 50)
+    assert said.p == pytest.approx(2 * 17 / 2**16)
+    assert said.low < said.difference < said.high
+
+
+def test_the_same_difference_the_other_way_is_called_worse(database: Database) -> None:
+    a, b = evaluation(database, "a", "1" * 20 + "0" * 30), evaluation(database, "b", "0" * 50)
+
+    assert verdict(database, a, b).text == "worse"
+
+
+def test_a_difference_that_chance_makes_is_no_verdict(database: Database) -> None:
+    a, b = evaluation(database, "a", "1100000000"), evaluation(database, "b", "0011100000")
+
+    assert verdict(database, a, b).text == "no difference shown"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"prompt_hash": "other"}, "the prompt differs (p and other)"),
+        ({"sampling": {"temperature": 1}}, "the decoding differs"),
+        ({"split": "dev"}, "the split differs"),
+        ({"data_hash": "e"}, "the set of questions differs"),
+    ],
+)
+def test_unlike_evaluations_are_refused_with_the_reason(
+    database: Database, change: dict[str, Any], words: str
+) -> None:
+    a, b = evaluation(database, "a", "10"), evaluation(database, "b", "01", PROTOCOL | change)
+
+    assert words in verdict(database, a, b).text
+
+
+def test_different_questions_are_refused(database: Database) -> None:
+    a, b = evaluation(database, "a", "101"), evaluation(database, "b", "10")
+
+    assert "different questions (2 of 3 in common)" in verdict(database, a, b).text
+
+
+def test_several_samples_are_compared_by_question(database: Database) -> None:
+    a = evaluation(database, "a", "10" * 60, samples=2)
+    b = evaluation(database, "b", "11" * 60, samples=2)
+    said = verdict(database, a, b)
+
+    assert (said.n, said.only_entry, said.difference, said.text) == (60, 60, 0.5, "better")
+
+
+def test_p_values_of_a_table_are_adjusted(database: Database) -> None:
+    base = evaluation(database, "base", "0" * 8)
+    others = [evaluation(database, f"m{i}", "1" * 6 + "0" * 2) for i in range(3)]
+    table = comparison.compare(database, [base, *others])
+    found = table.verdict(table.entries[1], "strict")
+
+    assert found is not None
+    assert (found.p, found.p_adjusted) == (pytest.approx(2 / 2**6), pytest.approx(6 / 2**6))
+    assert found.text == "no difference shown"
+
+
+def test_another_baseline_can_be_chosen(database: Database) -> None:
+    a, b = evaluation(database, "a", "0000000000"), evaluation(database, "b", "1111111111")
+    table = comparison.compare(database, [a, b], baseline_id=b)
+
+    assert table.baseline.label == "b"
+    assert [v.text for v in table.verdicts if v.grader == "strict"] == ["worse"]
+
+
+def test_a_training_job_stands_for_its_evaluation(database: Database) -> None:
+    _, [train, evaluate] = lifecycle.enqueue(
+        database, "x", [NewJob("full", "sft", {}), NewJob("full/eval", "eval", {}, (("full", "full"),))]
+    )
+    with pytest.raises(StoreError, match=r"job 1 \(full\): has no scores to compare\nhint"):
+        comparison.compare(database, [train])
+    for job_id in (train, evaluate):
+        lifecycle.claim(database, 9, [])
+        if job_id == evaluate:
+            fields = {"n": 1, "low": 0.0, "high": 1.0, "protocol": PROTOCOL}
+            score = {"kind": "score", "time": 0.0, "name": "strict", "value": 1.0, "fields": fields}
+            records.record(database, evaluate, 0, 1, [score])
+        lifecycle.finish(database, job_id, Outcome(Status.SUCCEEDED, 0, None))
+
+    (entry,) = comparison.compare(database, [train]).entries
+    assert (entry.job.id, entry.label) == (evaluate, "full")
