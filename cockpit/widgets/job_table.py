@@ -30,8 +30,8 @@ class JobTable(ScrollView, can_focus=True, inherit_bindings=False):
     }
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "Open"),
-        Binding("space", "mark", "Mark", tooltip="Mark the job for comparing"),
+        Binding("enter", "open", "Open", key_display="enter"),
+        Binding("space", "mark", "Mark", show=False, tooltip="Mark the job for comparing"),
         Binding("up,k", "move(-1)", "Up", show=False),
         Binding("down,j", "move(1)", "Down", show=False),
         Binding("pageup,ctrl+u", "page(-1)", "Page up", show=False),
