@@ -22,6 +22,8 @@ REVISION = "0001"
 
 BUSY_TIMEOUT_SECONDS = 30
 
+SQLITE_VERSION = sqlite3.sqlite_version_info
+
 
 class StoreError(Exception):
     """The database cannot be opened or used; the message says why and what to do."""

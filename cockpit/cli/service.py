@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import sqlite3
 import sys
 import time
 from importlib.util import find_spec
@@ -12,7 +11,7 @@ import click
 from cockpit.cli import output
 from cockpit.cli.output import duration, json_option, narrate, print_json
 from store import jobs, machine, paths
-from store.database import StoreError, open_database
+from store.database import SQLITE_VERSION, StoreError, open_database
 from store.schema import ACTIVE, Status
 
 NOTHING_RUNS = 3
@@ -105,7 +104,7 @@ def doctor(as_json: bool) -> int:
     free = shutil.disk_usage(home).free
     checks: list[tuple[str, bool, str]] = [
         ("python", sys.version_info >= (3, 11), sys.version.split()[0]),
-        ("sqlite", sqlite3.sqlite_version_info >= (3, 35), sqlite3.sqlite_version),
+        ("sqlite", SQLITE_VERSION >= (3, 35), ".".join(map(str, SQLITE_VERSION))),
         ("linux", hasattr(os, "pidfd_open"), "pidfd is there" if hasattr(os, "pidfd_open") else "needs Linux 5.3+"),
         ("home", home.stat().st_mode & 0o077 == 0, f"{home}, mode {home.stat().st_mode & 0o777:o} (0700 is private)"),
         ("disk", free > 1 << 30, f"{free / (1 << 30):.1f} GiB free"),
