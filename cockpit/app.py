@@ -13,7 +13,7 @@ from textual.reactive import reactive
 from cockpit import themes
 from cockpit.ascii_filter import AsciiFilter
 from cockpit.control import start_daemon
-from cockpit.feed import Feed
+from cockpit.feed import POLL_SECONDS, Feed
 from cockpit.glyphs import ascii_only
 from cockpit.messages import (
     ChooseRecipe,
@@ -64,10 +64,12 @@ class Cockpit(App[None]):
     slots: reactive[Slots | None] = reactive(None)
     trouble: reactive[str | None] = reactive(None)
 
-    def __init__(self, database: Database, *, theme: str | None = None) -> None:
+    def __init__(
+        self, database: Database, *, theme: str | None = None, poll_seconds: float = POLL_SECONDS
+    ) -> None:
         # Under NO_COLOR Textual drops colours only where it leaves them to the terminal, and asks once, here.
         super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
-        self.feed = Feed(database, self)
+        self.feed = Feed(database, self, poll_seconds)
         self._database = database
         self._chosen_theme = theme
         # Movement costs bytes and says nothing.

@@ -128,7 +128,9 @@ class MetricPlot(Widget):
     def _axis(self, width: int) -> scales.Scale:
         first = min(buckets[0].first_step for buckets in self._curves.values())
         last = max(bucket.last_step for buckets in self._curves.values() for bucket in buckets[-1:])
-        high = self._total_steps if self._total_steps and self._total_steps >= last else scales.round_up(last)
+        high = scales.round_up(last)
+        if self._total_steps and self._total_steps >= last:
+            high = scales.halved_down_to(self._total_steps, last)
         low = 0.0 if first >= 0 else float(first)
         step = scales.tick_step(max(high - low, 1), max(width // 12, 2) + 1)
         ticks = tuple(low + index * step for index in range(int((high - low) / step + 1e-9) + 1))
