@@ -18,6 +18,7 @@ from engines.recipe.wording import explain, nearest
 MAX_JOBS = 1000
 # What an evaluation after training takes over from the job that it evaluates.
 INHERITED_BY_EVAL = ("task", "prompt", "device", "resources", "priority")
+INHERITED_BY_ITS_MODEL = ("dtype", "attn_implementation")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -82,28 +83,27 @@ def cells_of(job: str, path: KeyPath, body: Any, defaults: dict[str, Any], repor
         if recipe is not None:
             yield Cell(name, job, values, recipe, needs, path)
         if evaluation not in (None, False):
-            yield from _evaluation(evaluation, name, job, cell_body, path, values, report)
+            where, eval_fields = (*path, "eval"), recipe_class("eval").model_fields
+            under = {key: value for key, value in defaults.items() if key in eval_fields}
+            if evaluation is not True and not isinstance(evaluation, dict):
+                report.add(where, "must be `true` or a mapping of fields of the `eval` engine")
+                return
+            own = {} if evaluation is True else evaluation
+            eval_body = _evaluation(under, own, cell_body, name, job)
+            recipe = _validated(recipe_class("eval"), eval_body, where, {}, report, inherited_from=path)
+            if recipe is not None:
+                yield Cell(f"{name}/eval", f"{job}/eval", values, recipe, [], where)
 
 
 def _evaluation(
-    evaluation: Any,
-    name: str,
-    job: str,
-    body: dict[str, Any],
-    path: KeyPath,
-    values: dict[str, Any],
-    report: Report,
-) -> Iterator[Cell]:
-    where = (*path, "eval")
-    if evaluation is not True and not isinstance(evaluation, dict):
-        report.add(where, "must be `true` or a mapping of fields of the `eval` engine")
-        return
-    inherited = {key: body[key] for key in INHERITED_BY_EVAL if key in body} | {"stage": job}
-    eval_body = merged(inherited, {} if evaluation is True else evaluation)
-    eval_body |= {"engine": "eval", "model": {"from": name}}
-    recipe = _validated(recipe_class("eval"), eval_body, where, {}, report, inherited_from=path)
-    if recipe is not None:
-        yield Cell(f"{name}/eval", f"{job}/eval", values, recipe, [], where)
+    defaults: dict[str, Any], own: dict[str, Any], trained: dict[str, Any], name: str, job: str
+) -> dict[str, Any]:
+    """The body of the evaluation of a job: defaults, what it takes over from the job, and its own fields."""
+    inherited = {key: trained[key] for key in INHERITED_BY_EVAL if key in trained} | {"stage": job}
+    block = trained.get("model")
+    block = block if isinstance(block, dict) else {}
+    model = {key: block[key] for key in INHERITED_BY_ITS_MODEL if key in block} | {"from": name}
+    return merged(merged(defaults, inherited), own) | {"engine": "eval", "model": model}
 
 
 def _combinations(matrix: Any, path: KeyPath, report: Report) -> Iterator[dict[str, Any]]:

@@ -81,6 +81,18 @@ def test_eval_adds_an_evaluation_with_the_jobs_task_and_prompt() -> None:
     assert training.needs == ()
 
 
+def test_defaults_and_the_precision_of_the_model_reach_the_evaluation_too() -> None:
+    result = plan(
+        "defaults: {model: {base: pocket, dtype: bfloat16}, task: gsm8k, sampling: {max_new_tokens: 9}, eval: true}\n"
+        "jobs:\n  prep: {engine: sft}\n  base: {engine: eval}\n"
+    )
+    evaluations = [job.recipe.model_dump(by_alias=True) for job in result.jobs if job.engine == "eval"]
+
+    assert {body["sampling"]["max_new_tokens"] for body in evaluations} == {9}
+    assert {body["model"]["dtype"] for body in evaluations} == {"bfloat16"}
+    assert {body["stage"] for body in evaluations} == {"prep", "eval"}
+
+
 def test_defaults_go_where_an_engine_has_the_key_and_the_jobs_own_values_win() -> None:
     result = plan(
         "defaults: {priority: 4, retry: {times: 2, on: [lost]}, argv: [true]}\n"
