@@ -41,7 +41,7 @@ def row(table: Comparison, entry: Entry, grader: str, width: int) -> list[Cell]:
         (fit(interval, 15), "muted"),
     ]
     if _has_bar(width):
-        cells.append((_bar(score) + "  ", "accent"))
+        cells += [*_bar(score), ("  ", "")]
     verdict = table.verdict(entry, grader)
     return [*cells, *(_verdict_cells(verdict) if verdict else [("   baseline", "accent")])]
 
@@ -96,17 +96,15 @@ def _interval(score: Score | None) -> tuple[float | None, float | None]:
     return (score.fields.get("low"), score.fields.get("high")) if score else (None, None)
 
 
-def _bar(score: Score | None) -> str:
+def _bar(score: Score | None) -> list[Cell]:
     """The interval on a line from 0 to 100 %, the score a dot in it."""
     low, high = _interval(score)
     if score is None or score.value is None or low is None or high is None:
-        return " " * _BAR_WIDTH
+        return [(" " * _BAR_WIDTH, "")]
     last = _BAR_WIDTH - 1
     first, middle, end = (round(value * last) for value in (low, score.value, high))
-    line = ["┈"] * _BAR_WIDTH
-    line[first : end + 1] = "━" * (end - first + 1)
-    line[middle] = "●"
-    return "".join(line)
+    span = "━" * (middle - first) + "●" + "━" * (end - middle)
+    return [("┈" * first, "muted"), (span, "accent"), ("┈" * (last - end), "muted")]
 
 
 def _has_bar(width: int) -> bool:

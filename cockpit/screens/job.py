@@ -68,11 +68,24 @@ class JobScreen(Screen[None]):
         self._feed.unwatch(self)
         self._unwatch_tab()
 
+    def on_resize(self) -> None:
+        self._draw_head()
+
     async def on_job_read(self, read: JobRead) -> None:
         self._read = read
-        self.query_one("#head", Static).update(job_text.head(read, state_of(read.job), self.size.width))
-        if self._tab is None:
-            await self._show(TABS.index("results" if read.scores else "curves"))
+        # One frame for the head, the tab and its charts: each in its own would be sent down the line in full.
+        with self.app.batch_update():
+            self._draw_head()
+            if self._tab is None:
+                await self._show(TABS.index("results" if read.scores else "curves"))
+            await self._draw_charts(read)
+
+    def _draw_head(self) -> None:
+        if self._read:
+            head = job_text.head(self._read, state_of(self._read.job), self.size.width)
+            self.query_one("#head", Static).update(head)
+
+    async def _draw_charts(self, read: JobRead) -> None:
         if self._tab == "curves":
             charts = default_charts(read.series) if self._charts is None else self._charts
             await self.query_one(CurvesPane).draw(charts)
@@ -98,8 +111,8 @@ class JobScreen(Screen[None]):
         switcher.current = name
         switcher.query_one(f"#{name}").focus()
         self._watch_tab(name)
-        if name == "curves" and self._read:
-            await self.on_job_read(self._read)
+        if self._read:
+            await self._draw_charts(self._read)
 
     def _pane(self, name: str) -> Widget:
         if name == "curves":

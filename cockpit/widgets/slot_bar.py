@@ -38,7 +38,7 @@ def _parts(slots: Slots, width: int) -> list[tuple[str, str]]:
     ):
         left, right = [*brand, *_counts(slots, words, bool(brand))], _machine(slots, boxes, bool(brand))
         free = width - sum(len(text) for text, _ in (*left, *right))
-        if free >= 0:
+        if free >= 1:
             break
     return [*left, (" " * max(free, 1), ""), *right]
 
