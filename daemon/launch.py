@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from daemon.supervisor import LOCK_NAME
+from daemon.supervisor import EXIT_NAME, LAUNCH_NAME, LOCK_NAME, PROCESS_NAME
 from store import jobs
 from store.database import Database
 from store.jobs import Job
@@ -57,6 +57,16 @@ def start(database: Database, machine: Machine, job: Job, devices: list[str]) ->
         os.close(lock)  # the supervisor's copy keeps the lock
 
 
+def process_file(run_dir: Path, attempt: int) -> Path:
+    """Who supervisor and worker of an attempt are."""
+    return run_dir / PROCESS_NAME.format(attempt)
+
+
+def exit_file(run_dir: Path, attempt: int) -> Path:
+    """How an attempt ended."""
+    return run_dir / EXIT_NAME.format(attempt)
+
+
 def is_supervised(run_dir: Path) -> bool:
     """Whether a supervisor lives: the kernel frees its lock when it dies, however it dies."""
     try:
@@ -99,7 +109,7 @@ def _freeze(database: Database, run_dir: Path, job: Job, devices: list[str], mac
         "grace_seconds": GRACE_SECONDS,
         "inputs": inputs,
     }
-    (run_dir / "launch.json").write_text(json.dumps(launch, indent=2))
+    (run_dir / LAUNCH_NAME).write_text(json.dumps(launch, indent=2))
 
 
 def _environment(run_dir: Path, devices: list[str], machine: Machine) -> dict[str, str]:

@@ -1,9 +1,10 @@
-"""Who a process is: boot, pid and start time together. A bare pid may be somebody else's by now."""
+"""Looking for a process and signalling it, by identity and never by a bare pid."""
 
 import os
 import signal
-from pathlib import Path
 from typing import TypedDict
+
+from daemon.identity import boot_id, start_ticks
 
 
 class Identity(TypedDict):
@@ -17,21 +18,12 @@ class Identity(TypedDict):
     """Its process group."""
 
 
-def boot_id() -> str:
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-
-
-def identify(pid: int) -> Identity:
-    """The identity of a living process. ProcessLookupError when there is none."""
-    return {"boot_id": boot_id(), "pid": pid, "start_ticks": _start_ticks(pid), "group": os.getpgid(pid)}
-
-
 def is_alive(identity: Identity) -> bool:
     """Whether this very process still runs (a zombie does not)."""
     if identity["boot_id"] != boot_id():
         return False
     try:
-        return _start_ticks(identity["pid"]) == identity["start_ticks"]
+        return start_ticks(identity["pid"]) == identity["start_ticks"]
     except ProcessLookupError:
         return False
 
@@ -62,14 +54,3 @@ def kill_group(leader: Identity) -> bool:
     except ProcessLookupError:
         return False
     return True
-
-
-def _start_ticks(pid: int) -> int:
-    try:
-        # The second field, the program's name, may hold spaces and parentheses: count from its end.
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        raise ProcessLookupError(pid) from None
-    if fields[0] in "ZX":
-        raise ProcessLookupError(pid)
-    return int(fields[19])

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from daemon.ingest import ingest
-from daemon.launch import Machine, is_supervised, start
+from daemon.launch import Machine, exit_file, is_supervised, process_file, start
 from daemon.processes import kill_group, send
-from daemon.supervisor import exit_file, process_file
 from store import jobs, lifecycle
 from store.database import Database
 from store.jobs import Job

@@ -73,8 +73,8 @@ def start_daemon(database: Database, until: Until) -> Iterator[Callable[..., "su
 
 def _end_supervised(database: Database) -> None:
     """No process of a test outlives it."""
+    from daemon.launch import process_file
     from daemon.scheduler import _read
-    from daemon.supervisor import process_file
 
     for job in list_jobs(database):
         if process := _read(process_file(database.run_dir(job.id), job.attempt)):

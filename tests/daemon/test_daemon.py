@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from daemon.launch import exit_file, process_file
 from daemon.processes import is_alive
-from daemon.supervisor import exit_file, process_file
 from store import jobs, lifecycle, machine, metrics, results, wishes
 from store.database import Database
 from store.lifecycle import NewJob
