@@ -118,7 +118,8 @@ def history_lines(read: HistoryRead) -> list[list[Cell]]:
         if not note.text and note.kind == "started":
             continue
         paint = {"error": "bad", "warning": "attention"}.get(note.level, "")
-        label = f"{plain_line(note.kind, 20)}: " if note.kind not in ("message", "started") else ""
+        kind = plain_line(note.kind, 20) if note.kind not in ("message", "started") else ""
+        label = f"{kind}: " if kind and note.text else kind
         for index, line in enumerate(plain_lines(note.text)):
             entries.append((note.time, [("  " + (label if index == 0 else "  ") + line, paint)]))
     entries.sort(key=lambda entry: entry[0])

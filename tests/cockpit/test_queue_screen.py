@@ -1,5 +1,6 @@
 import pytest
 
+from cockpit.control import stop_daemon
 from store import jobs
 from store.schema import Status
 
@@ -171,3 +172,15 @@ def test_help_lists_the_keys_that_work_and_the_palette_finds_them(visit, bench):
         await person.sees("Hold: Hold a waiting job back")
 
     visit(look, (100, 50))
+
+
+def test_a_missing_daemon_is_started_by_key(visit, database):
+    async def look(person):
+        await person.sees("no daemon: D starts it")
+        await person.press("D")
+        await person.sees("● daemon")
+
+    try:
+        visit(look)
+    finally:
+        assert stop_daemon(database, stop_jobs=False, timeout=30)
