@@ -120,8 +120,11 @@ class Cockpit(App[None]):
         reply: Message
         try:
             reply = WishGranted(wish.act(self._database))
-        except (StoreError, RecipeError, OSError) as error:
+        except (StoreError, RecipeError) as error:
             reply = WishRefused(str(error))
+        except Exception as error:
+            # A locked database or a full disk: the user is told, and can try again.
+            reply = WishRefused(f"{type(error).__name__}: {error}")
         machine.nudge(self._database.home)
         self.feed.look_now()
         self.post_message(reply)

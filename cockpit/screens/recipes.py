@@ -149,7 +149,7 @@ def _preview_lines(path: Path) -> tuple[list[list[Cell]], bool]:
     """The jobs of a recipe and its text; or what is wrong with it."""
     try:
         plan = load_recipe(path)
-    except RecipeError as error:
+    except (RecipeError, OSError) as error:
         return [
             [("This recipe has mistakes:", "bad")],
             *([(line, "")] for line in plain_lines(str(error))),

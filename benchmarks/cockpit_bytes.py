@@ -21,7 +21,7 @@ from store.database import Database, open_database
 from store.lifecycle import NewJob, claim, enqueue, mark_running
 from store.records import record
 
-JOBS, SIZES, STARTS, REFRESHES = 1000, ((80, 24), (200, 50)), 5, 10
+JOBS, SIZES, REFRESHES = 1000, ((80, 24), (200, 50)), 10
 OPEN = "import sys; from pathlib import Path; from cockpit.app import run; run(Path(sys.argv[1]))"
 
 
@@ -65,24 +65,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         database = open_database(Path(folder))
         job_id, offset = _fill(database)
-        first_frame(database)
         for columns, lines in SIZES:
             offset = growing_curve(database, job_id, offset, columns, lines)
-
-
-def first_frame(database: Database) -> None:
-    """From the start of the process to the first rows on the screen, imports included."""
-    seconds, cpu = [], []
-    for _ in range(STARTS):
-        started = time.monotonic()
-        screen = Screen(database.home, 80, 24)
-        screen.until(b"running")
-        seconds.append(time.monotonic() - started)
-        cpu.append(screen.cpu_seconds())
-        screen.close()
-    print(
-        f"first frame with {JOBS:,} jobs: {statistics.median(seconds):.2f} s, {statistics.median(cpu):.2f} s of CPU"
-    )
 
 
 def growing_curve(database: Database, job_id: int, offset: int, columns: int, lines: int) -> int:
