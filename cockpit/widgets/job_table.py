@@ -149,7 +149,7 @@ class JobTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def _moved_to(self, place: int) -> None:
         row = self._row(place)
-        self._cursor_id = row.id if row else self._cursor_id if self.count else None
+        self._cursor_id = row.id if row else None
         self.post_message(self.Highlighted(row))
 
     def _refresh_rows(self, *places: int) -> None:

@@ -18,6 +18,8 @@ def test_marked_evaluations_get_a_paired_verdict(visit, two_models, size):
         await person.press("space", "space", "v")
         await person.sees("◆ base", "baseline", "full", "▲ better", "+60.0", "full is better than base")
         await person.sees("24 only this right", "0 only baseline right", "8 both right")
+        await person.sees("metrics  strict 80.0%   robust 80.0%")
+        assert ("robust" in person.line("difference")) is (size[0] == 200)
 
     visit(look, size)
 
