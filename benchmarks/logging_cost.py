@@ -2,8 +2,8 @@
 
     python benchmarks/logging_cost.py [--steps 20000] [--python PYTHON_WITH_THE_PEERS]
 
-Each peer runs in a process of its own; a peer that is not installed is left out. `lost` is what is missing from disk
-after a `kill -9` half-way, read back with the peer's own files.
+Each peer runs in a process of its own and is killed with SIGKILL right after the last step; for Tunedeck, what its file
+then holds is counted. A peer that is not installed is left out.
 """
 
 import argparse

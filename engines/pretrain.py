@@ -85,7 +85,8 @@ def run(recipe: Recipe, run: Run) -> None:
     # The tokenizer has seen the words of the prompt's format; the model never does.
     spec = PromptSpec()
     words = f"{spec.system} {spec.completion('', '')}"
-    tokenizer = learn_tokenizer([*documents[:50_000], *[words] * 500], recipe.architecture.vocab_size)
+    plain = [document for document in documents[:50_000] if isinstance(document, str)]
+    tokenizer = learn_tokenizer([*plain, *[words] * 500], recipe.architecture.vocab_size)
     rows = pack(tokenizer, documents, recipe.sequence_length)
     if len(rows) < recipe.per_device_train_batch_size:
         raise RecipeError(

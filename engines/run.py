@@ -1,5 +1,6 @@
 """What an engine is given beside its recipe: where to write, what to resume from, and whether to stop."""
 
+import json
 import re
 import signal
 from dataclasses import dataclass, field
@@ -43,8 +44,9 @@ class Run:
     @property
     def resume_from(self) -> Path | None:
         """The newest complete checkpoint of an earlier attempt, or None on a fresh start."""
-        # The trainer writes its state file last, so a checkpoint without one was cut short.
-        complete = [path.parent for path in self.checkpoints.glob("checkpoint-*/trainer_state.json")]
+        complete = [
+            path.parent for path in self.checkpoints.glob("checkpoint-*/trainer_state.json") if _is_json(path)
+        ]
         return max(complete, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
 
     def stop_on_sigterm(self) -> None:
@@ -52,3 +54,12 @@ class Run:
             self.stop_requested = True
 
         signal.signal(signal.SIGTERM, request_stop)
+
+
+def _is_json(path: Path) -> bool:
+    """The trainer writes its state file last, so a checkpoint without one, or with half of one, was cut short."""
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return True

@@ -18,6 +18,8 @@ from engines.tasks.example import Example
 if TYPE_CHECKING:
     import torch
 
+    from engines.training.rows import TrainingRow
+
 PREP_SAMPLES = 128
 """Examples of stage `prep` where the recipe names no number."""
 
@@ -96,8 +98,7 @@ def run(recipe: Recipe, run: Run) -> None:
 
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # trainers report their start otherwise
 
-    from datasets import Dataset
-    from transformers import set_seed
+    from transformers import TrainerCallback, set_seed
     from transformers.trainer_callback import PrinterCallback
     from trl import SFTTrainer
 
@@ -109,62 +110,40 @@ def run(recipe: Recipe, run: Run) -> None:
     from engines.training.callbacks import EventCallback, GreedyEvalCallback, StopOnRequest
     from engines.training.dev_accuracy import dev_accuracies
     from engines.training.record import peak_memory_bytes, versions, write_record
-    from engines.training.resume import train
-    from engines.training.rows import describe_rows, tokenize_rows
+    from engines.training.resume import train, without_autocast
+    from engines.training.rows import as_dataset, tokenize_rows
 
     began = time.monotonic()
     device = choose_device(recipe.device)
-    set_seed(run.seed)  # a fresh adapter starts from random numbers
     tokenizer = load_tokenizer(recipe.model, run)
-    model = load_model(
-        recipe.model,
-        run,
-        tokenizer=tokenizer,
-        device=device,
-        trainable=True,
-        lora=recipe.lora,
-        chain=recipe.chain,
-    )
-    made_from = lineage(recipe.model, run, lora=recipe.lora, chain=recipe.chain)
     spec = resolve_prefill(tokenizer, recipe.prompt)
     examples = _training_examples(recipe, run.seed)
-    ends = end_token_ids(tokenizer, model)
+    rows = _checked_rows(recipe, run, tokenizer, spec, examples)
+    dev = load_examples(recipe.task, "dev")[: recipe.eval_samples] if recipe.eval_steps else []
+    dev_rows = [row for row in tokenize_rows(tokenizer, spec, dev) if len(row.input_ids) <= recipe.max_length]
 
+    set_seed(run.seed)  # a fresh adapter starts from random numbers
+    lora, chain = recipe.lora, recipe.chain
+    model = load_model(
+        recipe.model, run, tokenizer=tokenizer, device=device, trainable=True, lora=lora, chain=chain
+    )
+    made_from = lineage(recipe.model, run, lora=lora, chain=chain)
     trainable = preflight.check_trainable(model)
     preflight.check_precision(model.parameters(), recipe.peak_learning_rate)
-    preflight.check_pad(tokenizer.pad_token_id, ends)
-    rows = tokenize_rows(tokenizer, spec, examples)
-    preflight.check_ends_are_trained(rows, ends, lambda token: not tokenizer.decode([token]).strip())
-    fitting = preflight.drop_long_rows(rows, recipe.max_length, recipe.drop_long)
-    if len(fitting) < len(rows):
-        run.events.message(f"left out {len(rows) - len(fitting)} of {len(rows)} rows as too long", "warning")
-    debug = _debug_file(run, recipe.stage)
-    debug.write_text(describe_rows(tokenizer, spec, fitting), encoding="utf-8")
+    preflight.check_pad(tokenizer.pad_token_id, end_token_ids(tokenizer, model))
 
-    dev = load_examples(recipe.task, "dev")[: recipe.eval_samples] if recipe.eval_steps else []
-    dev_rows = (
-        preflight.drop_long_rows(tokenize_rows(tokenizer, spec, dev), recipe.max_length, True) if dev else []
-    )
     events = EventCallback(run)
-    callbacks: list[Any] = [events, StopOnRequest(run)]
-    if dev:
+    callbacks: list[TrainerCallback] = [events, StopOnRequest(run)]
+    if dev_rows:
+        longest = recipe.eval_max_new_tokens
         callbacks.append(
-            GreedyEvalCallback(
-                run,
-                lambda model: dev_accuracies(model, tokenizer, spec, dev, recipe.eval_max_new_tokens, 32),
-            )
+            GreedyEvalCallback(run, lambda model: dev_accuracies(model, tokenizer, spec, dev, longest))
         )
     trainer = SFTTrainer(
         model=model,
         args=_arguments(recipe, run, device),
-        train_dataset=Dataset.from_list(
-            [{"input_ids": row.input_ids, "labels": row.labels} for row in fitting]
-        ),
-        eval_dataset=Dataset.from_list(
-            [{"input_ids": row.input_ids, "labels": row.labels} for row in dev_rows]
-        )
-        if dev_rows
-        else None,
+        train_dataset=as_dataset(rows),
+        eval_dataset=as_dataset(dev_rows) if dev_rows else None,
         processing_class=tokenizer,
         callbacks=callbacks,
     )
@@ -174,48 +153,70 @@ def run(recipe: Recipe, run: Run) -> None:
     if run.stop_requested:
         return
 
+    postflight.check_finite(model)
     changed = postflight.check_weights_changed(before, postflight.snapshot(model))
-    model.eval()
+    model = without_autocast(model).eval()
     save_model(model, tokenizer, run.model, made_from)
     prompts = [render_prompt(tokenizer, spec, example.question) for example in examples[:8]]
     postflight.check_saved(model, tokenizer, run.model, prompts)
-    write_record(
-        run.dir / "run.json",
-        {
-            "engine": "sft",
-            "recipe": recipe.model_dump(mode="json", by_alias=True),
-            "seed": run.seed,
-            "attempt": run.attempt,
-            "data_hash": data_hash(examples),
-            "prompt_hash": spec.hash(),
-            "rows": len(fitting),
-            "steps": trainer.state.global_step,
-            "tokens": events.tokens,
-            "trainable_parameters": trainable,
-            "changed_parameters": changed,
-            "lineage": made_from,
-            "wall_seconds": round(time.monotonic() - began, 3),
-            "peak_memory_bytes": peak_memory_bytes(device),
-            "device": str(device),
-            "versions": versions(),
-        },
-    )
+    record = {
+        "engine": "sft",
+        "recipe": recipe.model_dump(mode="json", by_alias=True),
+        "seed": run.seed,
+        "attempt": run.attempt,
+        "data_hash": data_hash(examples),
+        "prompt_hash": recipe.prompt.hash(),
+        "rows": len(rows),
+        "steps": trainer.state.global_step,
+        "tokens": events.tokens,
+        "trainable_parameters": trainable,
+        "changed_parameters": changed,
+        "lineage": made_from,
+        "wall_seconds": round(time.monotonic() - began, 3),
+        "peak_memory_bytes": peak_memory_bytes(device),
+        "device": str(device),
+        "versions": versions(),
+    }
+    write_record(run.dir / "run.json", record)
     run.events.emit("artifact", name="model", path="model")
     run.events.emit("artifact", name="run", path="run.json")
-    run.events.emit("artifact", name="training_rows", path=str(debug.relative_to(run.dir)))
+
+
+def _checked_rows(
+    recipe: Recipe, run: Run, tokenizer: Any, spec: PromptSpec, examples: list[Example]
+) -> "list[TrainingRow]":
+    """The rows to train on, checked before a large model is loaded, and shown in `debug/`."""
+    from engines.modeling.tokens import end_token_ids
+    from engines.training import preflight
+    from engines.training.rows import describe_rows, tokenize_rows
+
+    rows = tokenize_rows(tokenizer, spec, examples)
+    preflight.check_ends_are_trained(
+        rows, end_token_ids(tokenizer), lambda token: not tokenizer.decode([token]).strip()
+    )
+    fitting = preflight.drop_long_rows(rows, recipe.max_length, recipe.drop_long)
+    if len(fitting) < len(rows):
+        run.events.message(f"left out {len(rows) - len(fitting)} of {len(rows)} rows as too long", "warning")
+    shown = run.dir / "debug" / f"{recipe.stage}_{run.file_stem}_train.txt"
+    shown.parent.mkdir(exist_ok=True)
+    shown.write_text(describe_rows(tokenizer, spec, fitting), encoding="utf-8")
+    run.events.emit("artifact", name="training_rows", path=str(shown.relative_to(run.dir)))
+    return fitting
 
 
 def _training_examples(recipe: Recipe, seed: int) -> list[Example]:
     """The task's own solutions, or the traces; `train_samples` of them in the seed's order."""
     from engines.recipe.errors import RecipeError
-    from engines.tasks.loading import load_examples, training_examples
+    from engines.tasks.loading import SPLITS, load_examples, training_examples
     from engines.tasks.splits import permuted
     from engines.training.rows import read_traces
 
     count = recipe.train_samples or (PREP_SAMPLES if recipe.stage == "prep" else None)
     if recipe.traces is None:
         return training_examples(recipe.task, count, seed)
-    held_out = [*load_examples(recipe.task, "test"), *load_examples(recipe.task, "dev")]
+    held_out = load_examples(recipe.task, "dev")
+    if "test" in SPLITS[recipe.task.name](recipe.task.path):
+        held_out += load_examples(recipe.task, "test")
     traces = read_traces(Path(recipe.traces).expanduser(), held_out)
     if count is not None and count > len(traces):
         raise RecipeError(
@@ -262,9 +263,3 @@ def _arguments(recipe: Recipe, run: Run, device: "torch.device") -> Any:
         report_to="none",
         disable_tqdm=True,
     )
-
-
-def _debug_file(run: Run, stage: str) -> Path:
-    directory = run.dir / "debug"
-    directory.mkdir(exist_ok=True)
-    return directory / f"{stage}_{run.file_stem}_train.txt"

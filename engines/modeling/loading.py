@@ -180,8 +180,10 @@ def _torch_dtype(block: ModelBlock) -> Any:
 
 
 def _loaded(loader: Any, path: str, source: Source, **options: Any) -> Any:
+    if source.revision is not None:
+        options["revision"] = source.revision
     try:
-        return loader.from_pretrained(path, revision=source.revision, **options)
+        return loader.from_pretrained(path, **options)
     except (OSError, ValueError, ImportError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise RecipeError(

@@ -7,11 +7,13 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 from transformers import PreTrainedTokenizerFast
 
 PAD, END = "<|pad|>", "<|end|>"
-"""END closes a turn and, in plain text, a document."""
+"""END closes a reply and, in plain text, a document. What was said to get a reply is not closed by it: in packed text the
+model learns that nothing before END matters."""
 SPECIAL = (PAD, END, "<|system|>", "<|user|>", "<|assistant|>")
 
 CHAT_TEMPLATE = (
-    "{% for message in messages %}{{ '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}{% endfor %}"
+    "{% for message in messages %}{{ '<|' + message['role'] + '|>' + message['content'] }}"
+    "{% if message['role'] == 'assistant' %}{{ '<|end|>' }}{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
 

@@ -20,8 +20,12 @@ _PAD_NAMES = (
     "<unk>",
     "[UNK]",
     "<|unk|>",
+    "<|padding|>",
+    "<0x00>",
+    "Ā",
 )
-"""Tokens that models ship and that never stand in an answer, the most fitting first."""
+"""Tokens that models ship and that never stand in an answer, the most fitting first; at last the byte 0, as
+SentencePiece and byte-level vocabularies (GPT-2 has nothing better) spell it."""
 
 _MARK = "0MARK0"
 
@@ -82,7 +86,9 @@ def use_end_of_turn_as_eos(tokenizer: Any) -> None:
     teaches is the second, so generation must stop on it.
     """
     messages = [{"role": "user", "content": "?"}, {"role": "assistant", "content": _MARK}]
-    _, _, tail = tokenizer.apply_chat_template(messages, tokenize=False).rpartition(_MARK)
+    _, found, tail = tokenizer.apply_chat_template(messages, tokenize=False).rpartition(_MARK)
+    if not found:
+        return
     special = set(tokenizer.all_special_ids) | set(tokenizer.get_added_vocab().values())
     turn_end = next(
         (token for token in tokenizer(tail, add_special_tokens=False)["input_ids"] if token in special), None

@@ -1,4 +1,4 @@
-"""One question with its worked solution."""
+"""One question with its worked solution, and text to learn a language from."""
 
 from dataclasses import dataclass
 
@@ -14,3 +14,7 @@ class Example:
     """The steps, as prose or sums; never the delimited answer."""
     answer: str
     """The gold number as text, without thousands commas."""
+
+
+Document = str | tuple[str, str]
+"""A text for pre-training: plain, or what someone says and the reply."""

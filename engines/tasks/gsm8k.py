@@ -15,7 +15,7 @@ from typing import Any
 
 from engines.recipe.errors import RecipeError
 from engines.tasks.answers import parse_number
-from engines.tasks.example import Example
+from engines.tasks.example import Document, Example
 from engines.tasks.splits import OfficialSplit
 
 HUB_ID = "openai/gsm8k"
@@ -42,7 +42,7 @@ def strip_calculator_marks(text: str) -> str:
     return _CALCULATOR_MARK.sub("", text)
 
 
-def plain_text(examples: Sequence[Example], count: int, seed: int) -> list[str]:
+def plain_text(examples: Sequence[Example], count: int, seed: int) -> list[Document]:
     """`count` documents for pre-training: questions, and worked solutions apart from their questions."""
     draw = random.Random(f"gsm8k-text {seed}")
     drawn = draw.choices(examples, k=count)

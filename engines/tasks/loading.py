@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from engines.recipe.blocks import Split, TaskBlock, TaskName
 from engines.recipe.errors import RecipeError
 from engines.tasks import gsm8k, pocket_math, pocket_text
-from engines.tasks.example import Example
+from engines.tasks.example import Document, Example
 from engines.tasks.splits import OfficialSplit, carve_dev, distinct, permuted, question_key
 
 Reader = Callable[[str | None, OfficialSplit], list[Example]]
@@ -17,7 +17,7 @@ SPLITS: dict[TaskName, Callable[[str | None], set[OfficialSplit]]] = {
     "pocket-math": pocket_math.splits,
 }
 
-PLAIN_TEXT: dict[TaskName, Callable[[Sequence[Example], int, int], list[str]]] = {
+PLAIN_TEXT: dict[TaskName, Callable[[Sequence[Example], int, int], list[Document]]] = {
     "gsm8k": gsm8k.plain_text,
     "pocket-math": pocket_text.plain_text,
 }
@@ -53,7 +53,7 @@ def training_examples(task: TaskBlock, count: int | None, seed: int) -> list[Exa
     return permuted(pool, seed)[:count]
 
 
-def plain_text(task: TaskBlock, count: int, seed: int) -> list[str]:
+def plain_text(task: TaskBlock, count: int, seed: int) -> list[Document]:
     """`count` documents for pre-training, made from the training split: its language, without the answer format."""
     return PLAIN_TEXT[task.name](load_examples(task, "train"), count, seed)
 

@@ -1,21 +1,23 @@
 """Plain text in the language of pocket-math, for pre-training: what a base model may know before it is taught.
 
-Sums, questions without their answers, one-step stories that say how they end, and scraps of markup. None of it shows
-how a question is answered: no chat turns, no steps that belong to a question, and none of the prompt's tags.
+Sums, questions without their answers, one-step stories that say how they end, scraps of markup, and short dialogues in
+which a question is read but not answered. None of it shows how a question is answered: no steps that belong to a
+question, and none of the prompt's tags.
 """
 
 import random
+import re
 from collections.abc import Callable, Sequence
 
-from engines.tasks.example import Example
+from engines.tasks.example import Document, Example
 from engines.tasks.pocket_math import LARGEST
 from engines.tasks.word_problems import NAMES, THINGS
 
 _SAID = {
-    "+": ("{a} plus {b} is {c}", "{a} and {b} make {c}", "{b} more than {a} is {c}"),
-    "-": ("{a} minus {b} is {c}", "{b} less than {a} is {c}", "{b} from {a} leaves {c}"),
-    "*": ("{a} times {b} is {c}", "{a} groups of {b} make {c}"),
-    "/": ("{a} divided by {b} is {c}", "{a} shared by {b} gives {c} each"),
+    "+": ("{a} plus {b} is {c}", "{a} and {b} is {c}", "{b} more than {a} is {c}"),
+    "-": ("{a} minus {b} is {c}", "{b} less than {a} is {c}", "{b} from {a} is {c}"),
+    "*": ("{a} times {b} is {c}", "{a} groups of {b} is {c}"),
+    "/": ("{a} divided by {b} is {c}", "{a} shared by {b} is {c}"),
 }
 _TOLD = {
     "+": (
@@ -41,7 +43,7 @@ _TAG_WORDS = (
 )  # fmt: skip
 
 
-def plain_text(examples: Sequence[Example], count: int, seed: int) -> list[str]:
+def plain_text(examples: Sequence[Example], count: int, seed: int) -> list[Document]:
     """`count` short documents. The questions among them are those of `examples`."""
     draw = random.Random(f"pocket-text {seed}")
     kinds = draw.choices(list(_SHARES), list(_SHARES.values()), k=count)
@@ -103,9 +105,26 @@ def _markup(draw: random.Random, examples: Sequence[Example]) -> str:
     return f"<{tag}>{inside}</{tag}>"
 
 
-_SHARES: dict[Callable[[random.Random, Sequence[Example]], str], float] = {
-    _sums: 0.55,
-    _question: 0.18,
-    _story: 0.22,
+def _echo(draw: random.Random, examples: Sequence[Example]) -> Document:
+    """The reply repeats a sentence or the numbers: it takes reading the question, and says nothing new about it."""
+    question = draw.choice(examples).question
+    if draw.random() < 0.5:
+        return question, ", ".join(re.findall(r"\d+", question)) + "."
+    sentences = re.findall(r"[^.?]+[.?]", question)
+    return question, draw.choice(sentences).strip()
+
+
+def _put_in_figures(draw: random.Random, examples: Sequence[Example]) -> Document:
+    a, sign, b, c = draw_sum(draw)
+    said = draw.choice(_SAID[sign]).partition(" is ")[0].format(a=a, b=b, c=c)
+    return f"{said}?", f"{a}{sign}{b}={c}."
+
+
+_SHARES: dict[Callable[[random.Random, Sequence[Example]], Document], float] = {
+    _sums: 0.42,
+    _question: 0.10,
+    _story: 0.18,
     _markup: 0.05,
+    _echo: 0.20,
+    _put_in_figures: 0.05,
 }

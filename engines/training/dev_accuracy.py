@@ -17,7 +17,7 @@ def dev_accuracies(
     spec: PromptSpec,
     examples: Sequence[Example],
     max_new_tokens: int,
-    batch_size: int,
+    batch_size: int = 32,
 ) -> dict[str, float]:
     """Share of the examples that greedy decoding gets right, in the right format and in any."""
     prompts = [render_prompt(tokenizer, spec, example.question) for example in examples]

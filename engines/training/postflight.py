@@ -27,6 +27,20 @@ def snapshot(model: Any) -> dict[str, torch.Tensor]:
     }
 
 
+def check_finite(model: Any) -> None:
+    """Trained weights must be numbers."""
+    broken = [
+        name
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad and not parameter.isfinite().all()
+    ]
+    if broken:
+        raise RecipeError(
+            f"training diverged: {len(broken)} trained tensors hold nan or infinity ({broken[0]} first)",
+            hint="lower `learning_rate`, lengthen the warm-up, or lower `max_grad_norm`",
+        )
+
+
 def check_weights_changed(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> float:
     """The share of the elements that changed; none at all means that nothing was trained."""
     changed = sum(int((before[name] != after[name]).sum()) for name in before)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from engines.run import Run
+from engines.tasks.example import Document
 
 _PROGRESS_EVERY = 0.25
 
@@ -40,16 +41,20 @@ class Schedule:
         return self.learning_rate * min(1.0, step / max(1, self.warmup_steps)) * (0.02 + 0.98 * fall)
 
 
-def pack(tokenizer: Any, documents: Sequence[str], length: int) -> Tensor:
+def pack(tokenizer: Any, documents: Sequence[Document], length: int) -> Tensor:
     """The documents, each closed by the end token, in rows of `length` tokens. The last, shorter row is left out."""
-    end = tokenizer.eos_token_id
-    ids = [
-        token
-        for row in tokenizer(list(documents), add_special_tokens=False)["input_ids"]
-        for token in (*row, end)
-    ]
+    texts = [_rendered(tokenizer, document) for document in documents]
+    ids = [token for row in tokenizer(texts, add_special_tokens=False)["input_ids"] for token in row]
     rows = len(ids) // length
     return torch.tensor(ids[: rows * length], dtype=torch.int32).view(rows, length)
+
+
+def _rendered(tokenizer: Any, document: Document) -> str:
+    if isinstance(document, str):
+        return document + str(tokenizer.eos_token)
+    said, reply = document
+    messages = [{"role": "user", "content": said}, {"role": "assistant", "content": reply}]
+    return str(tokenizer.apply_chat_template(messages, tokenize=False))
 
 
 def optimizers_for(model: Any, schedule: Schedule) -> list[torch.optim.Optimizer]:

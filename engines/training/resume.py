@@ -1,4 +1,4 @@
-"""Training from the start, or on from a checkpoint."""
+"""Training from the start or on from a checkpoint, and the model as it is afterwards."""
 
 from pathlib import Path
 from typing import Any
@@ -18,3 +18,11 @@ def train(trainer: Any, checkpoint: Path | None) -> None:
     trainer._load_from_checkpoint(str(checkpoint))
     trainer.state = state
     trainer.callback_handler.on_train_begin(trainer.args, state, trainer.control)
+
+
+def without_autocast(model: Any) -> Any:
+    """The model as whoever loads it will run it: training in mixed precision had wrapped its forward pass."""
+    original = model.__dict__.pop("_original_forward", None)
+    if original is not None:
+        model.forward = original
+    return model

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from datasets import Dataset
+
 from engines.prompts.rendering import render_row, token_ids
 from engines.prompts.spec import PromptSpec
 from engines.recipe.errors import RecipeError
@@ -45,6 +47,13 @@ def tokenize_rows(tokenizer: Any, spec: PromptSpec, examples: Sequence[Example])
         labels = [IGNORED] * len(prompt_ids) + input_ids[len(prompt_ids) :]
         rows.append(TrainingRow(example.id, input_ids, labels))
     return rows
+
+
+def as_dataset(rows: Sequence[TrainingRow]) -> Dataset:
+    """The rows as TRL takes them: tokenised, with labels."""
+    return Dataset.from_dict(
+        {"input_ids": [row.input_ids for row in rows], "labels": [row.labels for row in rows]}
+    )
 
 
 def read_traces(path: Path, held_out: Sequence[Example]) -> list[Example]:

@@ -119,10 +119,11 @@ def test_a_resumed_run_repeats_the_uninterrupted_one_exactly(
     body = attempt.dir / "body.json"
     body.write_text(recipe(tiny_model, sums, save_steps=3).model_dump_json(by_alias=True))
     environment = os.environ | {"PYTHONPATH": str(Path.cwd())}
-    for die_at, expected in ((5, -signal.SIGKILL), (7, -signal.SIGKILL), (-1, 0)):
+    for die_at in (5, 7):
         command = [sys.executable, "-c", source, str(attempt.dir), str(body), str(die_at)]
         ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        assert ended.returncode == expected, ended.stderr
+        assert ended.returncode == -signal.SIGKILL, ended.stderr
+    run(recipe(tiny_model, sums, save_steps=3), attempt)
     resumed = read_events(attempt)
     for name in ("loss", "learning_rate", "grad_norm", "entropy", "tokens", "epoch"):
         assert metrics(resumed, name) == metrics(events, name)
@@ -211,15 +212,18 @@ def test_dev_loss_and_greedy_accuracy_are_measured_when_asked_and_change_no_trai
     assert metrics(written, "loss") == metrics(events, "loss")
 
 
-def test_packing_trains_on_the_same_tokens_in_fewer_rows(
-    tiny_model, sums, make_run, read_events, uninterrupted
-):
-    _, events = uninterrupted
-    packed = make_run()
-    run(recipe(tiny_model, sums, packing=True, num_train_epochs=1, max_length=512), packed)
-    tokens = metrics(read_events(packed), "tokens")
-    assert len(tokens) < 4
-    assert max(tokens.values()) == metrics(events, "tokens")[4]
+def test_packed_rows_do_not_see_each_other(tiny_model, sums, make_run, read_events):
+    """All rows in one step, packed and not: the same tokens, and so the same loss and gradient."""
+    one_step = {"per_device_train_batch_size": 16, "gradient_accumulation_steps": 1, "num_train_epochs": 1}
+    packed, apart = make_run("packed"), make_run("apart")
+    run(recipe(tiny_model, sums, **one_step, packing=True, max_length=512), packed)
+    run(recipe(tiny_model, sums, **one_step), apart)
+    for name in ("loss", "grad_norm", "mean_token_accuracy", "tokens"):
+        [together], [separately] = (
+            metrics(read_events(packed), name).values(),
+            metrics(read_events(apart), name).values(),
+        )
+        assert together == pytest.approx(separately, rel=1e-4)
 
 
 def test_traces_replace_the_tasks_solutions(tiny_model, sums, make_run, tmp_path):
@@ -271,3 +275,58 @@ def test_a_template_without_an_end_of_turn_is_refused(tiny_model, sums, make_run
 def test_the_learning_rate_defaults_to_what_is_trained(tiny_model, sums):
     assert recipe(tiny_model, sums, learning_rate=None).peak_learning_rate == 2e-4
     assert recipe(tiny_model, sums, learning_rate=None, lora=None).peak_learning_rate == 2e-5
+
+
+def test_a_checkpoint_whose_state_was_cut_short_is_passed_over(tiny_model, sums, make_run, read_events):
+    attempt = make_run()
+    run(recipe(tiny_model, sums, save_steps=2, max_steps=4), attempt)
+    (attempt.checkpoints / "checkpoint-4" / "trainer_state.json").write_text('{"global_')
+    assert attempt.resume_from == attempt.checkpoints / "checkpoint-2"
+    run(recipe(tiny_model, sums, save_steps=2, max_steps=4), attempt)
+    assert attempt.resume_from == attempt.checkpoints / "checkpoint-4"
+
+
+def test_models_with_tied_embeddings_train_with_and_without_an_adapter(tiny_model, sums, make_run, tmp_path):
+    from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
+
+    config = AutoModelForCausalLM.from_pretrained(tiny_model).config
+    config.tie_word_embeddings = True
+    LlamaForCausalLM(config).save_pretrained(tmp_path / "tied")
+    AutoTokenizer.from_pretrained(tiny_model).save_pretrained(tmp_path / "tied")
+    fields = {"model": {"base": str(tmp_path / "tied")}, "train_samples": 4, "num_train_epochs": 1}
+    prep = make_run("prep")
+    run(recipe(tiny_model, sums, **fields), prep)
+    merged = make_run("merged", inputs={"prep": prep.dir})
+    run(recipe(tiny_model, sums, **{**fields, "model": {"from": "prep"}}, chain="merge", lora=None), merged)
+    assert (merged.model / "model.safetensors").is_file()
+
+
+@pytest.mark.parametrize("lora", [{"r": 4, "lora_alpha": 8}, None])
+def test_what_was_trained_in_mixed_precision_is_saved_as_it_is(tiny_model, sums, make_run, lora):
+    attempt = make_run()
+    run(recipe(tiny_model, sums, lora=lora, bf16=True, train_samples=8, num_train_epochs=1), attempt)
+    assert (attempt.model / "lineage.json").is_file()
+
+
+def test_gradient_checkpointing_changes_memory_and_not_the_losses(
+    tiny_model, sums, make_run, read_events, uninterrupted
+):
+    _, events = uninterrupted
+    attempt = make_run()
+    fields = {"gradient_checkpointing": True, "eval_steps": 4, "eval_samples": 2, "eval_max_new_tokens": 4}
+    run(recipe(tiny_model, sums, **fields), attempt)
+    assert list(metrics(read_events(attempt), "loss").values()) == pytest.approx(
+        list(metrics(events, "loss").values()), rel=1e-5
+    )
+
+
+@pytest.mark.parametrize("bf16", [True, False])
+def test_an_adapter_on_bfloat16_weights_trains_goes_on_and_is_saved_as_it_is(
+    tiny_model, sums, make_run, uninterrupted, bf16
+):
+    model = {"base": str(tiny_model), "dtype": "bfloat16"}
+    fields = {"bf16": bf16, "train_samples": 8, "num_train_epochs": 1}
+    prep, full = make_run("prep"), make_run("full", inputs={"prep": make_run("prep").dir})
+    run(recipe(tiny_model, sums, **fields, model=model), prep)
+    run(recipe(tiny_model, sums, **fields, model={"from": "prep", "dtype": "bfloat16"}), full)
+    assert json.loads((full.dir / "run.json").read_text())["changed_parameters"] > 0.9

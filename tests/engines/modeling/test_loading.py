@@ -211,3 +211,19 @@ def test_asking_for_an_absent_gpu_is_an_error_with_a_hint():
     assert choose_device("auto") == choose_device("cpu") == CPU
     with pytest.raises(RecipeError, match="sees no GPU"):
         choose_device("cuda")
+
+
+def test_a_base_model_that_ends_text_and_turns_differently_stops_on_both(tiny_model, make_run, tmp_path):
+    """As Qwen2.5 ships: EOS and pad are `<|endoftext|>`, and the chat template ends turns with `<|im_end|>`."""
+    qwen = tmp_path / "qwen"
+    shutil.copytree(tiny_model, qwen)
+    AutoTokenizer.from_pretrained(qwen, eos_token="<|endoftext|>", pad_token="<|endoftext|>").save_pretrained(
+        qwen
+    )
+    config = json.loads((qwen / "generation_config.json").read_text())
+    (qwen / "generation_config.json").write_text(json.dumps({**config, "eos_token_id": 0, "pad_token_id": 0}))
+    model, tokenizer = load(ModelBlock(base=str(qwen)), make_run())
+    assert tokenizer.eos_token == "<|im_end|>" and tokenizer.pad_token == "<|pad|>"
+    ends = {tokenizer.convert_tokens_to_ids(name) for name in ("<|im_end|>", "<|endoftext|>")}
+    assert set(model.generation_config.eos_token_id) == ends
+    assert model.generation_config.pad_token_id == tokenizer.pad_token_id

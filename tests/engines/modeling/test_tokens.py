@@ -61,6 +61,19 @@ def test_a_good_pad_token_is_kept(tokenizer):
     assert tokenizer.pad_token == "<|im_start|>"
 
 
+def test_the_byte_zero_pads_where_a_vocabulary_has_nothing_better(tokenizer):
+    every_name = frozenset(tokenizer.all_special_ids)
+    tokenizer.pad_token = None
+    use_distinct_pad(tokenizer, every_name)
+    assert tokenizer.pad_token_id not in every_name and tokenizer.decode([tokenizer.pad_token_id]) == "\x00"
+
+
+def test_a_template_that_does_not_show_the_answer_changes_no_token(tokenizer):
+    tokenizer.chat_template = "{{ messages[0]['content'] }}<|im_start|>"
+    use_end_of_turn_as_eos(tokenizer)
+    assert tokenizer.eos_token == "<|im_end|>"
+
+
 def test_without_any_token_to_pad_with_there_is_an_error(tokenizer):
     tokenizer.pad_token = None
     with pytest.raises(RecipeError, match="no token to pad with"):

@@ -84,3 +84,11 @@ def test_saved_weights_are_compared_with_the_trained_ones(tiny_model, tokenizer,
         model.lm_head.weight.copy_(model.lm_head.weight.flip(0))
     with pytest.raises(RecipeError, match="generates something else"):
         postflight.check_saved(model, tokenizer, tmp_path, PROMPTS)
+
+
+def test_weights_that_are_no_numbers_are_an_error(adapted):
+    postflight.check_finite(adapted)
+    with torch.no_grad():
+        next(p for p in adapted.parameters() if p.requires_grad)[0, 0] = float("nan")
+    with pytest.raises(RecipeError, match="training diverged: 1 trained tensors"):
+        postflight.check_finite(adapted)
