@@ -108,7 +108,8 @@ class QueueScreen(Screen[None]):
         self._watch()
 
     def on_job_table_opened(self, message: JobTable.Opened) -> None:
-        self.post_message(OpenJob(message.row.id))
+        row = message.row
+        self.post_message(OpenJob(row.id, is_evaluated=row.accuracy is not None and row.loss is None))
 
     def on_job_table_highlighted(self, message: JobTable.Highlighted) -> None:
         detail = self.query_one("#detail", Static)

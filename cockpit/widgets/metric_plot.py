@@ -49,6 +49,7 @@ class MetricPlot(Widget):
         self._last_values: Mapping[str, float | None] = {}
         self._total_steps: float | None = None
         self._lines: list[list[Cell]] = []
+        self._has_data = False
 
     @property
     def points_wide(self) -> int:
@@ -64,6 +65,7 @@ class MetricPlot(Widget):
         """New data. `total_steps` fixes the axis, so that a growing curve does not shift."""
         self._curves = {name: drawn[name] for name in self.names if drawn.get(name)}
         self._last_values, self._total_steps = last_values, total_steps
+        self._has_data = True
         self._redraw()
 
     def watch_smoothing(self) -> None:
@@ -86,7 +88,8 @@ class MetricPlot(Widget):
         return self.get_component_rich_style(f"metric-plot--{paint}")
 
     def _redraw(self) -> None:
-        if not self.is_mounted or self.size.width < 12 or self.size.height < 4:
+        # Nothing is drawn before the first data: two frames at once would be twice the bytes.
+        if not self._has_data or self.size.width < 12 or self.size.height < 4:
             return
         new, old = self._draw(), self._lines
         self._lines = new
