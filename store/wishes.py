@@ -17,6 +17,8 @@ def request_cancel(database: Database, job_id: int) -> Job:
     """Cancels a waiting job at once; asks the daemon to stop a running one."""
     with database.write() as connection:
         job = read_job(connection, job_id)
+        if job.status is Status.CANCELLED:
+            return job  # cancelling what it needs may have done it a moment ago
         if job.is_final:
             raise StoreError(
                 f"job {job_id}: is already {job.status}; only a job that has not ended can be cancelled"

@@ -31,9 +31,12 @@ def demo(plain: bool) -> int:
         run(database.home)
         return 0
     from cockpit.cli.live import watch
-    from cockpit.cli.results import print_comparison
+    from cockpit.cli.results import print_comparison, print_verdicts
 
     result = watch(database, job_ids)
+    base, *trained = comparison.evaluations_of(database, str(experiment_id))
     click.echo()
-    print_comparison(comparison.compare(database, comparison.evaluations_of(database, str(experiment_id))))
+    print_comparison(comparison.compare(database, [base, *trained]))
+    click.echo()
+    print_verdicts(comparison.compare(database, trained))
     return result

@@ -37,7 +37,10 @@ def _watch_plain(database: Database, job_ids: Sequence[int]) -> list[Job]:
         rows = jobs.list_jobs(database, ids=job_ids)
         for job in rows:
             changed = said.get(job.id) is not job.status
-            due = job.status is Status.RUNNING and time.monotonic() - spoke[job.id] > PLAIN_LINE_SECONDS
+            due = (
+                job.status is Status.RUNNING
+                and time.monotonic() - spoke.get(job.id, 0.0) > PLAIN_LINE_SECONDS
+            )
             if (changed and job.status not in (Status.BLOCKED, Status.STARTING)) or due:
                 narrate(f"{time.strftime('%H:%M:%S')}  {_line(database, job)}")
                 spoke[job.id] = time.monotonic()

@@ -87,8 +87,18 @@ def print_comparison(table: Comparison, *, markdown: bool = False) -> None:
     """Two tables: the scores of each model, then the verdict on each against the baseline."""
     scores = [[entry.label, str(entry.job.id), *_scores(entry)] for entry in table.entries]
     headers = ["model", "job", "n", "strict", "95 %", "robust", "95 %", "format gap", "truncated", "tokens"]
-    verdicts = [_verdict_row(verdict) for verdict in table.verdicts]
-    against = [
+    if markdown:
+        _markdown(headers, scores)
+    else:
+        output.table(headers, scores, right="lrrrrrrrrr")
+    click.echo()
+    print_verdicts(table, markdown=markdown)
+
+
+def print_verdicts(table: Comparison, *, markdown: bool = False) -> None:
+    """What the numbers allow to say about each model against the baseline."""
+    rows = [_verdict_row(verdict) for verdict in table.verdicts]
+    headers = [
         "against " + table.baseline.label,
         "grader",
         "difference",
@@ -100,14 +110,9 @@ def print_comparison(table: Comparison, *, markdown: bool = False) -> None:
         "verdict",
     ]
     if markdown:
-        _markdown(headers, scores)
-        click.echo()
-        _markdown(against, verdicts)
-        return
-    output.table(headers, scores, right="lrrrrrrrrr")
-    if verdicts:
-        click.echo()
-        output.table(against, verdicts, right="llrrrrrrl")
+        _markdown(headers, rows)
+    elif rows:
+        output.table(headers, rows, right="llrrrrrrl")
 
 
 def _scores(entry: Entry) -> list[str]:
