@@ -13,7 +13,7 @@ from textual.reactive import reactive
 from cockpit import themes
 from cockpit.ascii_filter import AsciiFilter
 from cockpit.control import start_daemon
-from cockpit.feed import Feed
+from cockpit.feed import POLL_SECONDS, Feed
 from cockpit.glyphs import ascii_only
 from cockpit.messages import (
     ChooseRecipe,
@@ -64,10 +64,12 @@ class Cockpit(App[None]):
     slots: reactive[Slots | None] = reactive(None)
     trouble: reactive[str | None] = reactive(None)
 
-    def __init__(self, database: Database, *, theme: str | None = None) -> None:
+    def __init__(
+        self, database: Database, *, theme: str | None = None, poll_seconds: float = POLL_SECONDS
+    ) -> None:
         # Under NO_COLOR Textual drops colours only where it leaves them to the terminal, and asks once, here.
         super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
-        self.feed = Feed(database, self)
+        self.feed = Feed(database, self, poll_seconds)
         self._database = database
         self._chosen_theme = theme
         # Movement costs bytes and says nothing.
@@ -96,7 +98,9 @@ class Cockpit(App[None]):
         self.trouble = None
 
     def on_open_job(self, message: OpenJob) -> None:
-        self.push_screen(JobScreen(self.feed, message.job_id))
+        self.push_screen(
+            JobScreen(self.feed, message.job_id, "results" if message.is_evaluated else "curves")
+        )
 
     def on_compare(self, message: Compare) -> None:
         # Screens that are not needed for the first frame are imported when they are asked for.
@@ -118,8 +122,11 @@ class Cockpit(App[None]):
         reply: Message
         try:
             reply = WishGranted(wish.act(self._database))
-        except (StoreError, RecipeError, OSError) as error:
+        except (StoreError, RecipeError) as error:
             reply = WishRefused(str(error))
+        except Exception as error:
+            # A locked database or a full disk: the user is told, and can try again.
+            reply = WishRefused(f"{type(error).__name__}: {error}")
         machine.nudge(self._database.home)
         self.feed.look_now()
         self.post_message(reply)

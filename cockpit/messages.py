@@ -29,9 +29,10 @@ class ReadRecovered(Message):
 
 @dataclass
 class OpenJob(Message):
-    """Show a job on a screen of its own."""
+    """Show a job on a screen of its own: an evaluation by its results, any other by its curves."""
 
     job_id: int
+    is_evaluated: bool = False
 
 
 @dataclass

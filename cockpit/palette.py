@@ -23,7 +23,9 @@ class KeyCommands(Provider):
         known = set()
         for active in self.screen.active_bindings.values():
             binding = active.binding
-            if not active.enabled or not binding.description or binding.action in known or binding.system:
+            # Movement by keys needs no name to be found by.
+            is_command = bool(binding.show or binding.tooltip) and not binding.system
+            if not (is_command and active.enabled and binding.description) or binding.action in known:
                 continue
             known.add(binding.action)
             title = f"{binding.description}: {binding.tooltip}" if binding.tooltip else binding.description

@@ -15,6 +15,9 @@ _TAB_STOP = 4
 
 def plain_line(text: str, limit: int = 2000) -> str:
     """One line as a terminal would leave it, in plain characters; a longer one ends with `…`."""
+    # Nearly every line of a log is plain already, and a log is read again whenever it grows.
+    if len(text) <= limit and text.isascii() and text.isprintable():
+        return text
     if len(text) > 4 * limit:
         text = text[: 4 * limit] + "…"
     text = _ESCAPES.sub("", text).rstrip("\r\n")

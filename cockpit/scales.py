@@ -35,6 +35,13 @@ def round_up(value: float) -> float:
     return next(step * magnitude for step in _ROUND if step * magnitude >= value * (1 - 1e-12))
 
 
+def halved_down_to(total: float, value: float) -> float:
+    """The smallest half, quarter, eighth ... of a total that holds the value: an axis that jumps a few times in a run."""
+    while total / 2 >= max(value, 10.0):
+        total /= 2
+    return total
+
+
 def linear(values: Sequence[float], most_ticks: int) -> Scale:
     """Round bounds around the values."""
     low, high = min(values), max(values)

@@ -143,4 +143,4 @@ class CompareScreen(Screen[None]):
                     ("   ".join(f"{n} {name}" for n, name in cases), ""),
                 ],
             ]
-        self.query_one("#verdict", TextView).show(lines)
+        self.query_one("#verdict", TextView).show([*lines, [], compare_text.metrics(entry)])

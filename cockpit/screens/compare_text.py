@@ -1,7 +1,7 @@
 """A comparison in words and columns."""
 
 from cockpit.comparison import Comparison, Entry, Verdict
-from cockpit.figures import percent
+from cockpit.figures import number, percent
 from cockpit.plain_text import plain_line
 from cockpit.widgets.cells import Cell, fit, fit_middle
 from store.results import Score
@@ -10,6 +10,10 @@ _FIXED = 60
 """Cells that every column but the model's name takes at the narrowest."""
 
 _BAR_WIDTH = 34
+_WIDEST_NAME = 48
+_VERDICT_WIDTH = 18
+_METRICS = ("strict", "robust", "answered", "thinking", "truncated", "mean_tokens")
+_METRIC_WIDTH = 12
 
 
 def header(table: Comparison, grader: str, width: int) -> list[Cell]:
@@ -20,10 +24,9 @@ def header(table: Comparison, grader: str, width: int) -> list[Cell]:
     ]
     if _has_bar(width):
         cells.append((fit("0", _BAR_WIDTH // 2) + fit("100 %", _BAR_WIDTH // 2, right=True) + "  ", "muted"))
-    return [
-        *cells,
-        (fit("difference", 11, right=True) + fit("p (Holm)", 10, right=True) + "  verdict", "muted"),
-    ]
+    cells.append((fit("difference", 11, right=True) + fit("p (Holm)", 10, right=True), "muted"))
+    cells.append((fit("  verdict", _VERDICT_WIDTH), "muted"))
+    return [*cells, *((fit(name, _METRIC_WIDTH, right=True), "muted") for name in _extra(grader, width))]
 
 
 def row(table: Comparison, entry: Entry, grader: str, width: int) -> list[Cell]:
@@ -41,9 +44,11 @@ def row(table: Comparison, entry: Entry, grader: str, width: int) -> list[Cell]:
         (fit(interval, 15), "muted"),
     ]
     if _has_bar(width):
-        cells.append((_bar(score) + "  ", "accent"))
+        cells += [*_bar(score), ("  ", "")]
     verdict = table.verdict(entry, grader)
-    return [*cells, *(_verdict_cells(verdict) if verdict else [("   baseline", "accent")])]
+    cells += _verdict_cells(verdict) if verdict else [(fit("   baseline", 21 + _VERDICT_WIDTH), "accent")]
+    extra = (_metric(entry.scores.get(name)) for name in _extra(grader, width))
+    return [*cells, *((fit(text, _METRIC_WIDTH, right=True), "") for text in extra)]
 
 
 def sentence(table: Comparison, entry: Entry, grader: str) -> list[list[Cell]]:
@@ -78,35 +83,55 @@ def sentence(table: Comparison, entry: Entry, grader: str) -> list[list[Cell]]:
     ]
 
 
+def metrics(entry: Entry) -> list[Cell]:
+    """Every metric of a model in a line; the table has room for few of them."""
+    known = [name for name in _METRICS if name in entry.scores]
+    rest = [name for name in entry.scores if name not in known]
+    text = "   ".join(f"{plain_line(name, 40)} {_metric(entry.scores[name])}" for name in [*known, *rest])
+    return [("metrics  ", "muted"), (text, "")]
+
+
+def _metric(score: Score | None) -> str:
+    if score is None or score.value is None:
+        return ""
+    # Tokens are counts; everything else that an evaluation reports is a share.
+    return number(round(score.value, 1)) if score.name.endswith("tokens") else percent(score.value)
+
+
+def _extra(grader: str, width: int) -> list[str]:
+    """More metrics, where the table leaves room."""
+    room = width - _FIXED - _BAR_WIDTH - _WIDEST_NAME - 2
+    return [name for name in _METRICS if name != grader][: max(room // _METRIC_WIDTH, 0)]
+
+
 def p_value(p: float) -> str:
     return f"{p:.1e}" if p < 1e-4 else f"{p:.4f}"
 
 
 def _verdict_cells(verdict: Verdict) -> list[Cell]:
     if verdict.refused:
-        return [(fit("", 21), ""), ("  ? not comparable", "attention")]
+        return [(fit("", 21), ""), (fit("  ? not comparable", _VERDICT_WIDTH), "attention")]
     word, paint = {"better": ("▲ better", "good"), "worse": ("▼ worse", "bad")}.get(
         verdict.text, ("≈ not shown", "attention")
     )
     difference = fit(f"{100 * verdict.difference:+.1f}", 11, right=True)
-    return [(difference, ""), (fit(p_value(verdict.p_adjusted), 10, right=True), ""), (f"  {word}", paint)]
+    p = fit(p_value(verdict.p_adjusted), 10, right=True)
+    return [(difference, ""), (p, ""), (fit(f"  {word}", _VERDICT_WIDTH), paint)]
 
 
 def _interval(score: Score | None) -> tuple[float | None, float | None]:
     return (score.fields.get("low"), score.fields.get("high")) if score else (None, None)
 
 
-def _bar(score: Score | None) -> str:
+def _bar(score: Score | None) -> list[Cell]:
     """The interval on a line from 0 to 100 %, the score a dot in it."""
     low, high = _interval(score)
     if score is None or score.value is None or low is None or high is None:
-        return " " * _BAR_WIDTH
+        return [(" " * _BAR_WIDTH, "")]
     last = _BAR_WIDTH - 1
     first, middle, end = (round(value * last) for value in (low, score.value, high))
-    line = ["┈"] * _BAR_WIDTH
-    line[first : end + 1] = "━" * (end - first + 1)
-    line[middle] = "●"
-    return "".join(line)
+    span = "━" * (middle - first) + "●" + "━" * (end - middle)
+    return [("┈" * first, "muted"), (span, "accent"), ("┈" * (last - end), "muted")]
 
 
 def _has_bar(width: int) -> bool:
@@ -114,4 +139,4 @@ def _has_bar(width: int) -> bool:
 
 
 def _name_width(width: int) -> int:
-    return max(min(width - _FIXED - (_BAR_WIDTH + 2 if _has_bar(width) else 0), 48), 14)
+    return max(min(width - _FIXED - (_BAR_WIDTH + 2 if _has_bar(width) else 0), _WIDEST_NAME), 14)

@@ -21,8 +21,6 @@ from cockpit.widgets.tab_strip import TabStrip
 from cockpit.widgets.text_view import TextView
 from store.results import ScoredExample
 
-_LONGEST_LABEL = 24
-
 
 class ExamplesScreen(Screen[None]):
     """One question at a time, of the case that is chosen."""
@@ -47,11 +45,7 @@ class ExamplesScreen(Screen[None]):
         self._place = 0
 
     def compose(self) -> ComposeResult:
-        labels = [plain_line(entry.label, 200) for entry in (self._pairing.baseline, self._pairing.entry)]
-        first, second = (
-            label if len(label) <= _LONGEST_LABEL else f"…{label[1 - _LONGEST_LABEL :]}" for label in labels
-        )
-        names = (f"only {first}", f"only {second}", "both wrong", "both right")
+        names = ("only A right", "only B right", "both wrong", "both right")
         yield SlotBar()
         yield Banner()
         yield TabStrip([f"{name} {len(case)}" for name, case in zip(names, self._cases, strict=True)])
@@ -120,12 +114,12 @@ class ExamplesScreen(Screen[None]):
         ]
         self.query_one("#question", TextView).show([*question, gold])
         pairing = self._pairing
-        for name, entry, example in (
-            ("#first", pairing.baseline, read.baseline),
-            ("#second", pairing.entry, read.entry),
+        for name, label, example in (
+            ("#first", f"A  {plain_line(pairing.baseline.label, 200)}", read.baseline),
+            ("#second", f"B  {plain_line(pairing.entry.label, 200)}", read.entry),
         ):
             view = self.query_one(name, TextView)
-            view.show(_side(plain_line(entry.label, 200), example, pairing.grader))
+            view.show(_side(label, example, pairing.grader))
             view.scroll_to(y=0, animate=False)
 
 

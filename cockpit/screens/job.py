@@ -43,36 +43,51 @@ class JobScreen(Screen[None]):
         Binding("v", "compare", "Compare", tooltip="Compare with the other scored jobs of the experiment"),
     ]  # fmt: skip
 
-    def __init__(self, feed: Feed, job_id: int) -> None:
+    def __init__(self, feed: Feed, job_id: int, tab: str = TABS[0]) -> None:
         super().__init__()
         self._feed, self._job_id = feed, job_id
         self._pace = Pace()
         self._read: JobRead | None = None
         self._charts: list[Chart] | None = None
-        self._tab: str | None = None
+        self._tab = tab
 
     def compose(self) -> ComposeResult:
         yield SlotBar()
         yield Banner()
         yield Static("", id="head", markup=False)
         yield TabStrip([name.title() for name in TABS])
-        yield ContentSwitcher(id="tabs")
+        with ContentSwitcher(initial=self._tab, id="tabs"):
+            yield self._pane(self._tab)
         yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        self.query_one(TabStrip).active = TABS.index(self._tab)
+        self.query_one(f"#{self._tab}").focus()
 
     def on_screen_resume(self) -> None:
         self._feed.watch(self, partial(reads.read_job, pace=self._pace, job_id=self._job_id))
-        if self._tab:
-            self._watch_tab(self._tab)
+        self._watch_tab(self._tab)
 
     def on_screen_suspend(self) -> None:
         self._feed.unwatch(self)
         self._unwatch_tab()
 
+    def on_resize(self) -> None:
+        self._draw_head()
+
     async def on_job_read(self, read: JobRead) -> None:
         self._read = read
-        self.query_one("#head", Static).update(job_text.head(read, state_of(read.job), self.size.width))
-        if self._tab is None:
-            await self._show(TABS.index("results" if read.scores else "curves"))
+        # One frame for the head and the charts: each in its own would be sent down the line in full.
+        with self.app.batch_update():
+            self._draw_head()
+            await self._draw_charts(read)
+
+    def _draw_head(self) -> None:
+        if self._read:
+            head = job_text.head(self._read, state_of(self._read.job), self.size.width)
+            self.query_one("#head", Static).update(head)
+
+    async def _draw_charts(self, read: JobRead) -> None:
         if self._tab == "curves":
             charts = default_charts(read.series) if self._charts is None else self._charts
             await self.query_one(CurvesPane).draw(charts)
@@ -84,7 +99,7 @@ class JobScreen(Screen[None]):
         await self._show(index)
 
     async def action_turn(self, by: int) -> None:
-        await self._show((TABS.index(self._tab or TABS[0]) + by) % len(TABS))
+        await self._show((TABS.index(self._tab) + by) % len(TABS))
 
     async def _show(self, index: int) -> None:
         """Makes a tab when it is first looked at."""
@@ -94,17 +109,17 @@ class JobScreen(Screen[None]):
         self.query_one(TabStrip).active = index
         switcher = self.query_one(ContentSwitcher)
         if not switcher.query(f"#{name}"):
-            await switcher.add_content(self._pane(name), id=name)
+            await switcher.add_content(self._pane(name))
         switcher.current = name
         switcher.query_one(f"#{name}").focus()
         self._watch_tab(name)
-        if name == "curves" and self._read:
-            await self.on_job_read(self._read)
+        if self._read:
+            await self._draw_charts(self._read)
 
     def _pane(self, name: str) -> Widget:
         if name == "curves":
-            return CurvesPane(self._feed, self._job_id)
-        return LogView() if name == "log" else TextView()
+            return CurvesPane(self._feed, self._job_id, id=name)
+        return LogView(id=name) if name == "log" else TextView(id=name)
 
     def _watch_tab(self, name: str) -> None:
         pane = self.query_one(f"#{name}")

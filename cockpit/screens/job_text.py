@@ -13,13 +13,13 @@ from store.results import Score
 from store.schema import ACTIVE, Status
 
 STATE_COLOURS: dict[str, str] = {
-    Status.BLOCKED: "$text-muted",
+    Status.BLOCKED: "$foreground 60%",
     Status.QUEUED: "$foreground",
     Status.STARTING: "$warning",
     Status.RUNNING: "$primary",
     Status.SUCCEEDED: "$success",
     Status.FAILED: "$error",
-    Status.CANCELLED: "$text-muted",
+    Status.CANCELLED: "$foreground 60%",
     Status.LOST: "$error",
     "held": "$warning",
     "stopping": "$warning",
@@ -32,14 +32,14 @@ def head(read: JobRead, state: str, width: int) -> Content:
     """Three lines: which job, how far, and its newest figures."""
     job = read.job
     parts = [
-        (f"#{job.id}  ", "$text-muted"),
-        (f"{plain_line(job.experiment, 60)}: ", "$text-muted"),
+        (f"#{job.id}  ", "$foreground 60%"),
+        (f"{plain_line(job.experiment, 60)}: ", "$foreground 60%"),
         (plain_line(job.name, 120), "bold"),
-        (f"  {plain_line(job.engine, 20)}", "$text-muted"),
+        (f"  {plain_line(job.engine, 20)}", "$foreground 60%"),
         (f"  {STATUS_GLYPHS[state]} {state}", f"bold {STATE_COLOURS[state]}"),
     ]
     if job.attempt > 1:
-        parts.append((f"  attempt {job.attempt}", "$text-muted"))
+        parts.append((f"  attempt {job.attempt}", "$foreground 60%"))
     return Content.assemble(*parts, "\n", _how_far(read, width), "\n", _figures(read, width))
 
 
@@ -56,9 +56,9 @@ def _how_far(read: JobRead, width: int) -> Content:
         return Content(f"waits for {', '.join(plain_line(name, 60) for name in read.waits_for)}")
     took = f"took {span(job.ended_at - job.started_at)}, " if job.started_at and job.ended_at else ""
     ended = f"ended {clock(job.ended_at)}" if job.ended_at else f"submitted {clock(job.created_at)}"
-    colour = "$error" if job.status in (Status.FAILED, Status.LOST) else "$text-muted"
+    colour = "$error" if job.status in (Status.FAILED, Status.LOST) else "$foreground 60%"
     return Content.assemble(
-        (f"{took}{ended}", "$text-muted"), (f"   {plain_line(job.reason or '', 300)}", colour)
+        (f"{took}{ended}", "$foreground 60%"), (f"   {plain_line(job.reason or '', 300)}", colour)
     )
 
 
@@ -118,7 +118,8 @@ def history_lines(read: HistoryRead) -> list[list[Cell]]:
         if not note.text and note.kind == "started":
             continue
         paint = {"error": "bad", "warning": "attention"}.get(note.level, "")
-        label = f"{plain_line(note.kind, 20)}: " if note.kind not in ("message", "started") else ""
+        kind = plain_line(note.kind, 20) if note.kind not in ("message", "started") else ""
+        label = f"{kind}: " if kind and note.text else kind
         for index, line in enumerate(plain_lines(note.text)):
             entries.append((note.time, [("  " + (label if index == 0 else "  ") + line, paint)]))
     entries.sort(key=lambda entry: entry[0])

@@ -108,11 +108,12 @@ class QueueScreen(Screen[None]):
         self._watch()
 
     def on_job_table_opened(self, message: JobTable.Opened) -> None:
-        self.post_message(OpenJob(message.row.id))
+        row = message.row
+        self.post_message(OpenJob(row.id, is_evaluated=row.accuracy is not None and row.loss is None))
 
     def on_job_table_highlighted(self, message: JobTable.Highlighted) -> None:
         detail = self.query_one("#detail", Static)
-        content = _detail(message.row) if message.row else Content("")
+        content = _detail(message.row, len(self._table.marked)) if message.row else Content("")
         if detail.content != content:
             detail.update(content)
 
@@ -178,7 +179,7 @@ class QueueScreen(Screen[None]):
         self._watch()
 
 
-def _detail(row: JobRow) -> Content:
+def _detail(row: JobRow, marked: int) -> Content:
     """Two lines about a job: what it is, and why it is as it is."""
     facts = [
         f"#{row.id}",
@@ -195,4 +196,5 @@ def _detail(row: JobRow) -> Content:
     if row.priority:
         facts.append(f"priority {row.priority}")
     why = plain_line(row.reason or "", 400)
-    return Content.assemble(("  ".join(facts), ""), "\n", (why, "$text-muted"))
+    marks = f"◆ {marked} marked, v compares   " if marked else ""
+    return Content.assemble(("  ".join(facts), ""), "\n", (marks, "$warning"), (why, "$foreground 60%"))

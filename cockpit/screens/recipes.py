@@ -66,6 +66,7 @@ class RecipesScreen(Screen[None]):
         self._paths = [path for _, path in entries]
         options.add_options([Option(Content(plain_line(name, 80))) for name, _ in entries])
         options.focus()
+        options.highlighted = 0 if entries else None
         if not entries:
             self._show(
                 [
@@ -148,7 +149,7 @@ def _preview_lines(path: Path) -> tuple[list[list[Cell]], bool]:
     """The jobs of a recipe and its text; or what is wrong with it."""
     try:
         plan = load_recipe(path)
-    except RecipeError as error:
+    except (RecipeError, OSError) as error:
         return [
             [("This recipe has mistakes:", "bad")],
             *([(line, "")] for line in plain_lines(str(error))),

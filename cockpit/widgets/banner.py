@@ -18,5 +18,5 @@ class Banner(Static):
     def _show(self, trouble: str | None) -> None:
         self.display = bool(trouble)
         if trouble:
-            text = f"✗ reading failed, trying again; what you see may be old. {plain_line(trouble, 300)}"
+            text = f"✗ cannot read, trying again: {plain_line(trouble, 300)}"
             self.update(Content(text))

@@ -34,8 +34,9 @@ class CurvesPane(Container, can_focus=True):
     def __init__(self, feed: Feed, job_id: int, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._feed, self._job_id = feed, job_id
-        self.charts: tuple[tuple[str, ...], ...] = ()
+        self.charts: tuple[tuple[str, ...], ...] | None = None
         self._smoothing, self._log_scale = 0, False
+        self._across = (0, 0)
 
     def compose(self) -> ComposeResult:
         yield Static(
@@ -58,7 +59,7 @@ class CurvesPane(Container, can_focus=True):
 
     def watch_feed(self) -> None:
         plots = list(self.query(MetricPlot))
-        if not plots or not self.display:
+        if not plots or not self.display or not self.charts:
             return
         names = [name for chart in self.charts for name in chart]
         width = max(plot.points_wide for plot in plots)
@@ -89,10 +90,12 @@ class CurvesPane(Container, can_focus=True):
             plot.log_scale = self._log_scale
 
     def _arrange(self) -> None:
-        count = max(len(self.charts), 1)
+        count = max(len(self.charts or ()), 1)
         across = 1 if self.size.width < _SIDE_BY_SIDE_WIDTH and count <= 2 else min(count, 2)
-        self.styles.grid_size_columns = across
-        self.styles.grid_size_rows = -(-count // across)
+        if self._across != (across, count):
+            self._across = across, count
+            self.styles.grid_size_columns = across
+            self.styles.grid_size_rows = -(-count // across)
 
 
 def default_charts(series: Sequence[Series]) -> list[tuple[str, ...]]:

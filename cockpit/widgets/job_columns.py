@@ -27,6 +27,10 @@ STATUS_PAINTS: dict[str, str] = {
 }
 
 
+_WIDEST_NAME = 72
+_LEAST_FOR_EXPERIMENT = 20
+
+
 @dataclass(frozen=True)
 class Column:
     """A column as wide as it is drawn; `title` may be empty."""
@@ -39,7 +43,7 @@ class Column:
 
 def columns_for(width: int) -> list[Column]:
     """From 80 cells up nothing important is cut; more room brings more columns, then a longer bar and name."""
-    room = max(width, 60)
+    room = max(width, 50)
     columns = [
         Column("mark", "", 1),
         Column("id", "#", 5, right=True),
@@ -50,6 +54,8 @@ def columns_for(width: int) -> list[Column]:
         Column("loss", "loss", 7, right=True),
         Column("accuracy", "acc", 6, right=True),
     ]
+    if room < 76:
+        columns = [column for column in columns if column.key not in ("left", "loss")]
     if room >= 96:
         columns.insert(4, Column("engine", "engine", 8))
     if room >= 120:
@@ -57,9 +63,10 @@ def columns_for(width: int) -> list[Column]:
     if room >= 140:
         columns.append(Column("started", "started", 16, right=True))
     taken = sum(column.width for column in columns) + len(columns)
+    # A name far from its figures is hard to follow across a wide screen.
+    name_width = min(room - taken, _WIDEST_NAME)
     return [
-        Column(column.key, column.title, room - taken) if column.key == "name" else column
-        for column in columns
+        Column(column.key, column.title, name_width) if column.key == "name" else column for column in columns
     ]
 
 
@@ -91,7 +98,7 @@ def state_of(row: JobRow | Job) -> str:
 def _name_cells(row: JobRow, width: int) -> list[Cell]:
     experiment, name = plain_line(row.experiment, 80), plain_line(row.name, 300)
     # A single job has the name of its experiment; saying it twice helps nobody.
-    if experiment == name:
+    if experiment == name or width < _LEAST_FOR_EXPERIMENT:
         return [(fit_middle(name, width) + " ", "")]
     prefix_width = min(cell_len(experiment) + 2, max(width // 3, 12))
     prefix = fit(f"{experiment}: ", prefix_width)

@@ -30,8 +30,8 @@ class JobTable(ScrollView, can_focus=True, inherit_bindings=False):
     }
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "Open"),
-        Binding("space", "mark", "Mark", tooltip="Mark the job for comparing"),
+        Binding("enter", "open", "Open", key_display="enter"),
+        Binding("space", "mark", "Mark", show=False, tooltip="Mark the job for comparing"),
         Binding("up,k", "move(-1)", "Up", show=False),
         Binding("down,j", "move(1)", "Down", show=False),
         Binding("pageup,ctrl+u", "page(-1)", "Page up", show=False),
@@ -149,7 +149,7 @@ class JobTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def _moved_to(self, place: int) -> None:
         row = self._row(place)
-        self._cursor_id = row.id if row else self._cursor_id if self.count else None
+        self._cursor_id = row.id if row else None
         self.post_message(self.Highlighted(row))
 
     def _refresh_rows(self, *places: int) -> None:

@@ -49,6 +49,7 @@ class MetricPlot(Widget):
         self._last_values: Mapping[str, float | None] = {}
         self._total_steps: float | None = None
         self._lines: list[list[Cell]] = []
+        self._has_data = False
 
     @property
     def points_wide(self) -> int:
@@ -64,6 +65,7 @@ class MetricPlot(Widget):
         """New data. `total_steps` fixes the axis, so that a growing curve does not shift."""
         self._curves = {name: drawn[name] for name in self.names if drawn.get(name)}
         self._last_values, self._total_steps = last_values, total_steps
+        self._has_data = True
         self._redraw()
 
     def watch_smoothing(self) -> None:
@@ -86,7 +88,8 @@ class MetricPlot(Widget):
         return self.get_component_rich_style(f"metric-plot--{paint}")
 
     def _redraw(self) -> None:
-        if not self.is_mounted or self.size.width < 12 or self.size.height < 4:
+        # Nothing is drawn before the first data: two frames at once would be twice the bytes.
+        if not self._has_data or self.size.width < 12 or self.size.height < 4:
             return
         new, old = self._draw(), self._lines
         self._lines = new
@@ -128,7 +131,9 @@ class MetricPlot(Widget):
     def _axis(self, width: int) -> scales.Scale:
         first = min(buckets[0].first_step for buckets in self._curves.values())
         last = max(bucket.last_step for buckets in self._curves.values() for bucket in buckets[-1:])
-        high = self._total_steps if self._total_steps and self._total_steps >= last else scales.round_up(last)
+        high = scales.round_up(last)
+        if self._total_steps and self._total_steps >= last:
+            high = scales.halved_down_to(self._total_steps, last)
         low = 0.0 if first >= 0 else float(first)
         step = scales.tick_step(max(high - low, 1), max(width // 12, 2) + 1)
         ticks = tuple(low + index * step for index in range(int((high - low) / step + 1e-9) + 1))
@@ -183,7 +188,7 @@ class MetricPlot(Widget):
             cells.append((f"{number(_or_nan(self._last_values.get(name)))}   ", "title"))
         notes = ["log y"] if self.log_scale else []
         if memory:
-            notes.append(f"average over {tick_label(round(memory, 1))} steps")
+            notes.append(f"EMA over {tick_label(round(memory, 1))} steps")
         if self._values_left_out():
             notes.append("× NaN, inf or not above 0" if self.log_scale else "× NaN or inf")
         return [*cells, (" · ".join(notes), "axis")]

@@ -24,7 +24,8 @@ class SlotBar(Static):
         self._show(getattr(self.app, "slots", None))
 
     def _show(self, slots: Slots | None) -> None:
-        self.update(Content.assemble(*(_parts(slots, self.size.width) if slots else (_BRAND,))))
+        if self.size.width:
+            self.update(Content.assemble(*(_parts(slots, self.size.width) if slots else (_BRAND,))))
 
 
 def _parts(slots: Slots, width: int) -> list[tuple[str, str]]:
@@ -37,7 +38,7 @@ def _parts(slots: Slots, width: int) -> list[tuple[str, str]]:
     ):
         left, right = [*brand, *_counts(slots, words, bool(brand))], _machine(slots, boxes, bool(brand))
         free = width - sum(len(text) for text, _ in (*left, *right))
-        if free >= 0:
+        if free >= 1:
             break
     return [*left, (" " * max(free, 1), ""), *right]
 

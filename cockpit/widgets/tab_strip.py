@@ -28,7 +28,7 @@ class TabStrip(Static):
         parts = [
             (
                 f"▸{label[1:]}" if index == self.active else label,
-                "bold $primary" if index == self.active else "$text-muted",
+                "bold $primary" if index == self.active else "$foreground 60%",
             )
             for index, label in enumerate(self._labels)
         ]

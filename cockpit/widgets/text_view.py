@@ -1,6 +1,7 @@
 """Painted lines to scroll through: recipes, histories, scores, completions. Long lines are wrapped."""
 
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -74,21 +75,23 @@ class TextView(ScrollView, can_focus=True, inherit_bindings=False):
 
 
 def wrap(line: Line, width: int) -> list[list[Cell]]:
-    """The line in rows of at most `width` cells, cut wherever they are full."""
+    """The line in rows of at most `width` cells, broken after a space where one is near the end."""
     if sum(cell_len(text) for text, _ in line) <= width:
         return [list(line)]
-    rows: list[list[Cell]] = [[]]
-    room = width
-    for text, paint in line:
-        for character in text:
-            size = cell_len(character)
-            if size > room:
-                rows.append([])
-                room = width
-            room -= size
-            row = rows[-1]
-            if row and row[-1][1] == paint:
-                row[-1] = (row[-1][0] + character, paint)
-            else:
-                row.append((character, paint))
+    characters = [(character, paint) for text, paint in line for character in text]
+    rows: list[list[Cell]] = []
+    while characters:
+        end, taken = 0, 0
+        while end < len(characters) and (taken := taken + cell_len(characters[end][0])) <= width:
+            end += 1
+        if end < len(characters):
+            spaces = [place for place in range(max(end - width // 2, 1), end) if characters[place][0] == " "]
+            end = spaces[-1] + 1 if spaces else max(end, 1)
+        rows.append(_joined(characters[:end]))
+        characters = characters[end:]
     return rows
+
+
+def _joined(characters: list[Cell]) -> list[Cell]:
+    groups = groupby(characters, key=lambda cell: cell[1])
+    return [("".join(text for text, _ in group), paint) for paint, group in groups]

@@ -1,0 +1,59 @@
+import math
+from types import SimpleNamespace
+
+import pytest
+
+from cockpit.figures import Pace, number, percent, span
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, ""), (0.4, "0s"), (59.6, "1m 00s"), (725, "12m 05s"), (12_000, "3h 20m"), (187_200, "2d 4h")],
+)
+def test_spans_have_two_units(seconds, text):
+    assert span(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, ""), (0.43214, "0.4321"), (12.3456, "12.35"), (1e-5, "1.0e-05"), (52_100.0, "52.1k"), (3.0, "3"),
+        (-0.5, "-0.5000"), (math.nan, "NaN"), (math.inf, "inf"), (1.5e20, "1.5e+20"), (999.96, "1000.0"),
+    ],
+)  # fmt: skip
+def test_numbers_have_four_significant_digits(value, text):
+    assert number(value) == text
+    assert len(text) <= 8
+
+
+def test_a_missing_share_is_no_share():
+    assert percent(None) == percent(math.nan) == ""
+    assert percent(0.125) == "12.5%"
+
+
+def job(**changes):
+    fields = {
+        "id": 1,
+        "attempt": 1,
+        "started_at": 100.0,
+        "progress_done": 20.0,
+        "progress_total": 100.0,
+        "progress_at": 140.0,
+    }
+    return SimpleNamespace(**fields | changes)
+
+
+def test_what_is_left_goes_on_at_the_pace_so_far():
+    assert Pace().seconds_left(job()) == 160.0
+
+
+def test_a_resumed_attempt_is_timed_from_its_own_progress():
+    # It began at step 60, which the row does not say: 60 steps were not done in the first 10 seconds.
+    pace = Pace()
+    assert pace.seconds_left(job(attempt=2, progress_done=60.0, progress_at=110.0)) is None
+    assert pace.seconds_left(job(attempt=2, progress_done=70.0, progress_at=130.0)) == 60.0
+
+
+@pytest.mark.parametrize("missing", [{"progress_total": None}, {"progress_at": None}, {"progress_done": 0.0}])
+def test_without_progress_nothing_is_promised(missing):
+    assert Pace().seconds_left(job(**missing)) is None

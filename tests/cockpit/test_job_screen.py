@@ -1,0 +1,157 @@
+import math
+
+import pytest
+
+from cockpit.widgets.metric_plot import MetricPlot
+from store import paths
+from store.schema import Status
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 50)])
+def test_curves_grow_as_points_arrive(visit, bench, size):
+    bench.enqueue("train")
+    bench.train(bench.start(), 1, 10)
+
+    async def look(person):
+        await person.sees("● running")
+        await person.press("enter")
+        await person.sees("━ loss", "10/100 step", "10%")
+        before = person.text
+        bench.train(1, 11, 30)
+        await person.sees("30/100 step", f"loss {2 * math.exp(-1) + 0.1:.4f}")
+        assert person.text != before
+        assert any("\u2801" <= character <= "\u28ff" for character in person.text)
+
+    visit(look, size)
+
+
+def test_only_changed_cells_of_a_chart_are_refreshed(visit, bench):
+    bench.enqueue("train")
+    bench.train(bench.start(), 1, 60)
+    regions = []
+
+    async def look(person):
+        await person.sees("● running")
+        await person.press("enter")
+        await person.sees("60/100 step")
+        plot = person.app.screen.query_one(MetricPlot)
+        await person.pilot.pause(0.2)
+        refresh = plot.refresh
+        plot.refresh = lambda *changed, **options: regions.append(changed) or refresh(*changed, **options)
+        bench.train(1, 61, 61)
+        await person.sees("61/100 step")
+        await person.until(lambda: regions)
+        drawn = sum(region.area for changed in regions for region in changed)
+        assert all(regions) and 0 < drawn < plot.size.area / 10
+
+    visit(look)
+
+
+def test_smoothing_log_scale_and_the_choice_of_metrics(visit, bench):
+    bench.enqueue("train")
+    bench.train(bench.start(), 1, 60)
+    bench.record(1, {"kind": "metrics", "step": 60, "values": {"grad_norm": 0.5, "loss": "nan"}})
+
+    async def look(person):
+        await person.sees("● running")
+        await person.press("enter")
+        await person.sees("━ loss", "× NaN or inf")
+        await person.press("plus", "y")
+        await person.sees("log y", "EMA over")
+        await person.press("0")
+        await person.no_longer_sees("EMA over")
+        await person.press("m")
+        await person.sees("Metrics to draw", "[x] loss", "[ ] grad_norm")
+        await person.press("j", "space", "enter")
+        await person.sees("━ loss", "━ grad_norm")
+
+    visit(look)
+
+
+def test_a_job_without_metrics_says_so(visit, bench):
+    bench.enqueue("train")
+
+    async def look(person):
+        await person.sees("queued")
+        await person.press("enter")
+        await person.sees("has logged no metrics yet")
+
+    visit(look)
+
+
+def test_the_log_follows_and_its_escapes_are_harmless(visit, bench, database):
+    bench.enqueue("train")
+    bench.start()
+    log = paths.run_dir(database.home, 1) / "worker.log"
+    log.parent.mkdir()
+    log.write_bytes(
+        b"\x1b[2J\x1b]52;c;ZXZpbA==\x07[bold]not markup[/]\n10%\r50%\r90%\nnul \x00 bad \xff\n"
+        + b"x" * 5000
+        + b"\n"
+    )
+
+    async def look(person):
+        await person.sees("● running")
+        await person.press("enter", "2")
+        await person.sees("…")
+        await person.press("g")
+        await person.sees("[bold]not markup[/]", "90%", "nul \ufffd bad \ufffd")
+        assert "10%" not in person.text
+        assert "\x1b" not in person.text
+        await person.press("G")
+        with log.open("a") as file:
+            file.write("the newest line\n")
+        await person.sees("the newest line")
+
+    visit(look)
+
+
+def test_recipe_history_and_results_are_in_their_tabs(visit, bench):
+    bench.enqueue("evaluation", engine="eval")
+    bench.start()
+    bench.record(1, {"kind": "message", "level": "warning", "text": "[red]careful[/]"})
+    bench.record(1, {"kind": "artifact", "name": "metrics", "path": "metrics.json"})
+    bench.score(1, [True, False])
+    bench.finish(1)
+
+    async def look(person):
+        await person.sees("✓ succeeded")
+        await person.press("enter")
+        # An evaluation opens on its results.
+        await person.sees("Scores", "strict", "50.0%  [40.0, 60.0]  n 2", "metrics.json")
+        await person.press("3")
+        await person.sees("model:", "base: pocket")
+        await person.press("right_square_bracket")
+        await person.sees("submitted", "[red]careful[/]", "attempt 1", "✓ succeeded")
+        await person.press("1")
+        await person.sees("no metrics yet")
+
+    visit(look)
+
+
+def test_a_failed_job_says_why_and_retry_works_from_its_screen(visit, bench):
+    bench.enqueue("train")
+    bench.start()
+    bench.finish(1, Status.FAILED, "the worker ran out of memory")
+
+    async def look(person):
+        await person.sees("✗ failed")
+        await person.press("enter")
+        await person.sees("the worker ran out of memory")
+        await person.press("r")
+        await person.sees("○ queued")
+
+    visit(look)
+
+
+def test_a_blocked_job_names_what_it_waits_for(visit, database):
+    from store.lifecycle import NewJob, enqueue
+
+    enqueue(database, "demo", [NewJob("prep", "sft", {}), NewJob("full", "sft", {}, needs=(("prep", None),))])
+
+    async def look(person):
+        await person.sees("◌ blocked")
+        await person.press("j", "enter")
+        await person.sees("waits for prep (queued)")
+
+    visit(look)
