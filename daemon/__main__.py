@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import sys
+import time
 from pathlib import Path
 from types import FrameType
 
@@ -21,6 +22,9 @@ BUSY_SECONDS = 0.5
 IDLE_SECONDS = 5.0
 """Between two rounds while nothing runs; a nudge wakes it at once."""
 
+LOCK_TRIES = 10
+LOCK_TRY_SECONDS = 0.05
+
 log = logging.getLogger("daemon")
 
 
@@ -32,10 +36,7 @@ def main() -> int:
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     paths.create(arguments.home)
-    lock = os.open(paths.daemon_lock(arguments.home), os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not _take_lock(arguments.home):
         log.error("another daemon runs in %s", arguments.home)
         return 1
     return serve(open_database(arguments.home), arguments.cpu_slots, cores)
@@ -65,6 +66,18 @@ def serve(database: Database, cpu_slots: int, cores: int) -> int:
     machine.take_leave(database)
     log.info("stopped")
     return 0
+
+
+def _take_lock(home: Path) -> bool:
+    """Makes this the only daemon of its home, for as long as the process lives."""
+    lock = os.open(paths.daemon_lock(home), os.O_RDWR | os.O_CREAT, 0o600)
+    for _ in range(LOCK_TRIES):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            time.sleep(LOCK_TRY_SECONDS)  # somebody may only be looking whether a daemon runs
+    return False
 
 
 def _listen(home: Path) -> int:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import click
 
 from cockpit.cli import output
-from cockpit.cli.output import duration, narrate
+from cockpit.cli.output import narrate
+from cockpit.figures import span
 from store import jobs, metrics, results
 from store.database import Database
 from store.jobs import Job
@@ -66,7 +67,7 @@ def _watch_on_terminal(database: Database, job_ids: Sequence[int]) -> list[Job]:
                 whole = job.progress_total or 1
                 done = whole if job.status is Status.SUCCEEDED else job.progress_done or 0
                 state = click.unstyle(output.status_text(job.status))
-                name = f"{job.id:>4} {output.clean(job.name)[:32]:<32} {state:<11}".replace("[", r"\[")
+                name = f"{job.id:>4} {output.clean(job.name)[:32]:<32} {state:<11}"
                 bars.update(
                     ids[job.id], description=name, total=whole, completed=done, note=_note(database, job)
                 )
@@ -84,7 +85,7 @@ def _line(database: Database, job: Job) -> str:
 def _note(database: Database, job: Job) -> str:
     """Progress, the newest loss or the score, ETA or time taken; the reason when it ended badly."""
     if job.is_final and job.status is not Status.SUCCEEDED:
-        return output.clean(job.reason or "").replace("[", r"\[")
+        return output.clean(job.reason or "")
     parts = [output.progress_text(job)]
     newest = {series.name: series.last_value for series in metrics.list_series(database, [job.id])}
     if newest.get("loss") is not None:
@@ -94,7 +95,7 @@ def _note(database: Database, job: Job) -> str:
         parts += [
             f"{name} {scores[name]:.3f}" for name in ("strict", "robust") if scores.get(name) is not None
         ]
-        parts.append(f"took {duration(output.running_seconds(job))}")
-    elif eta := duration(output.eta_seconds(job)):
+        parts.append(f"took {span(output.running_seconds(job))}")
+    elif eta := span(output.eta_seconds(job)):
         parts.append(f"{eta} left")
     return "  ".join(part for part in parts if part)

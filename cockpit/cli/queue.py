@@ -9,7 +9,9 @@ from typing import Any
 import click
 
 from cockpit.cli import output
-from cockpit.cli.output import duration, json_option, narrate, print_json
+from cockpit.cli.output import json_option, narrate, print_json
+from cockpit.figures import span
+from cockpit.plain_text import plain_lines
 from store import jobs as store_jobs
 from store import machine, results, wishes
 from store.database import Database, StoreError, open_database
@@ -47,10 +49,12 @@ def jobs(statuses: tuple[str, ...], experiment: str | None, limit: int | None, a
                 job.experiment,
                 job.name,
                 job.engine,
-                output.status_text(job.status) + (" (held)" if job.held and job.status not in FINAL else ""),
+                output.Styled(
+                    output.status_text(job.status) + " (held)" * (job.held and job.status not in FINAL)
+                ),
                 output.progress_text(job),
-                duration(output.running_seconds(job)),
-                duration(output.eta_seconds(job)),
+                span(output.running_seconds(job)),
+                span(output.eta_seconds(job)),
                 job.reason or "",
             ]
             for job in rows
@@ -82,15 +86,17 @@ def show(job_id: int, as_json: bool) -> None:
         }
         print_json(_summary(job) | {"recipe": job.recipe} | everything)
         return
-    click.echo(f"{job.id}  {job.name}  {output.status_text(job.status)}  {job.reason or ''}".rstrip())
+    click.echo(
+        f"{job.id}  {job.name}  {output.status_text(job.status)}  {output.clean(job.reason or '')}".rstrip()
+    )
     click.echo(f"experiment  {job.experiment} ({job.experiment_id})")
     click.echo(f"run         {database.run_dir(job.id)}")
     if text := output.progress_text(job):
-        eta = duration(output.eta_seconds(job))
+        eta = span(output.eta_seconds(job))
         click.echo(f"progress    {text}{f', {eta} left' if eta else ''}")
     for attempt in attempts:
         usage = attempt.usage or {}
-        took = duration((attempt.ended_at or time.time()) - (attempt.started_at or attempt.claimed_at))
+        took = span((attempt.ended_at or time.time()) - (attempt.started_at or attempt.claimed_at))
         cpu = f", {usage['cpu_seconds']:.1f} CPU s" if "cpu_seconds" in usage else ""
         click.echo(f"attempt {attempt.number:<3} {attempt.outcome or 'runs'}, {took}{cpu}")
     for score in scores:
@@ -105,7 +111,9 @@ def show(job_id: int, as_json: bool) -> None:
     import yaml
 
     click.echo("\nrecipe")
-    click.echo(output.clean(yaml.safe_dump(job.recipe, sort_keys=False, allow_unicode=True)).rstrip())
+    click.echo(
+        "\n".join(plain_lines(yaml.safe_dump(job.recipe, sort_keys=False, allow_unicode=True))).rstrip()
+    )
 
 
 @click.command()
@@ -181,7 +189,7 @@ def _print_log(path: Path, offset: int) -> int:
     with path.open("rb") as file:
         file.seek(offset)
         while block := file.read(1 << 20):
-            click.echo(output.plain(block.decode("utf-8", "replace")), nl=False)
+            click.echo(output.foreign(block.decode("utf-8", "replace")), nl=False)
         return file.tell()
 
 

@@ -215,13 +215,13 @@ def _print_example(
     example: ScoredExample, job_id: int, other: ScoredExample | None, versus: int | None, grader: str
 ) -> None:
     click.echo(click.style(output.clean(f"--- {example.key}"), bold=True))
-    click.echo(output.plain(str(example.fields.get("question", ""))))
-    click.echo(output.plain(f"gold: {example.fields.get('gold', '')}"))
+    click.echo(output.foreign(str(example.fields.get("question", ""))))
+    click.echo(output.foreign(f"gold: {example.fields.get('gold', '')}"))
     for one, number in ((example, job_id), (other, versus)):
         if one is not None:
             right = "right" if getattr(one, grader) else "wrong"
-            click.echo(output.plain(f"\njob {number}: {right}, extracted {one.fields.get('extracted')!s}"))
-            click.echo(output.plain(str(one.fields.get("completion", ""))))
+            click.echo(output.foreign(f"\njob {number}: {right}, extracted {one.fields.get('extracted')!s}"))
+            click.echo(output.foreign(str(one.fields.get("completion", ""))))
     click.echo()
 
 

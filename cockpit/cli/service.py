@@ -9,7 +9,8 @@ from importlib.util import find_spec
 import click
 
 from cockpit.cli import output
-from cockpit.cli.output import duration, json_option, narrate, print_json
+from cockpit.cli.output import json_option, narrate, print_json
+from cockpit.figures import span
 from store import jobs, machine, paths
 from store.database import SQLITE_VERSION, StoreError, open_database
 from store.schema import ACTIVE, Status
@@ -83,7 +84,7 @@ def status(as_json: bool) -> int:
         return 0 if running else NOTHING_RUNS
     click.echo(f"home    {database.home}")
     if running and daemon:
-        click.echo(f"daemon  pid {daemon.pid}, up {duration(time.time() - daemon.started_at)}")
+        click.echo(f"daemon  pid {daemon.pid}, up {span(time.time() - daemon.started_at)}")
         click.echo(f"CPU     {len(active) - len(set(held.values()))} of {daemon.cpu_slots} slots busy")
         for gpu in daemon.gpus:
             owner = held.get(gpu["uuid"])
