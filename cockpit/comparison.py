@@ -86,7 +86,9 @@ class Comparison:
 
 def compare(database: Database, job_ids: Sequence[int], baseline_id: int | None = None) -> Comparison:
     """Compares evaluations. A job that trained a model stands for the evaluation of it."""
-    entries = tuple(load_entry(database, job_id) for job_id in dict.fromkeys(job_ids))
+    loaded = [load_entry(database, job_id) for job_id in dict.fromkeys(job_ids)]
+    # A training job and its evaluation, both named, are one model.
+    entries = tuple({entry.job.id: entry for entry in loaded}.values())
     if not entries:
         raise StoreError("nothing to compare\nhint: name two evaluations, or an experiment")
     baseline = entries[0]

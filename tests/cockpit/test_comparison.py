@@ -138,5 +138,5 @@ def test_a_training_job_stands_for_its_evaluation(database: Database) -> None:
             records.record(database, evaluate, 0, 1, [score])
         lifecycle.finish(database, job_id, Outcome(Status.SUCCEEDED, 0, None))
 
-    (entry,) = comparison.compare(database, [train]).entries
+    (entry,) = comparison.compare(database, [train, evaluate]).entries
     assert (entry.job.id, entry.label) == (evaluate, "full")
