@@ -1,5 +1,6 @@
 """Who may know whom, what may be imported, and what every engine must bring."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +77,35 @@ def test_a_folder_called_engines_in_the_working_directory_does_not_win(tmp_path:
     )
 
     assert Path(done.stdout.strip()) == ROOT / "engines" / "__init__.py"
+
+
+def _imports(path: Path) -> set[str]:
+    """The modules that a file imports, anywhere in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+@pytest.mark.parametrize("package", ["cockpit", "daemon"])
+def test_the_control_plane_sees_only_the_plumbing_of_the_engines(package: str) -> None:
+    allowed = {"cockpit": {"recipe", "statistics"}, "daemon": {"recipe", "events"}}[package]
+    for path in (ROOT / package).rglob("*.py"):
+        seen = {name.split(".")[1] for name in _imports(path) if name.startswith("engines.")}
+
+        assert seen <= allowed, path
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_engines_do_not_know_each_other(engine: str) -> None:
+    others = {f"engines.{other}" for other in ENGINES if other != engine}
+    shared = list((ROOT / "engines").glob("*/*.py"))
+
+    assert not _imports(ROOT / "engines" / f"{engine}.py") & others
+    assert not [path for path in shared if _imports(path) & {f"engines.{engine}"}]
 
 
 def test_every_engine_is_complete_and_none_is_unlisted() -> None:

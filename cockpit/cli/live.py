@@ -63,7 +63,8 @@ def _watch_on_terminal(database: Database, job_ids: Sequence[int]) -> list[Job]:
         while True:
             rows = jobs.list_jobs(database, ids=job_ids)
             for job in rows:
-                ids.setdefault(job.id, bars.add_task("", total=None, note="", start=False))
+                if job.id not in ids:
+                    ids[job.id] = bars.add_task("", total=None, note="")
                 whole = job.progress_total or 1
                 done = whole if job.status is Status.SUCCEEDED else job.progress_done or 0
                 state = click.unstyle(output.status_text(job.status))
