@@ -49,7 +49,8 @@ class RecipesScreen(Screen[None]):
     def __init__(self) -> None:
         super().__init__()
         self._paths: list[Path] = []
-        self._usable = False
+        self._usable: bool | None = None  # not known until the preview has been made
+        self._submit_when_known = False
 
     def compose(self) -> ComposeResult:
         yield SlotBar()
@@ -76,7 +77,7 @@ class RecipesScreen(Screen[None]):
             )
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
-        self._usable = False
+        self._usable, self._submit_when_known = None, False
         self._preview(self._paths[event.option_index])
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
@@ -92,10 +93,15 @@ class RecipesScreen(Screen[None]):
         if message.path == self._current:
             self._usable = message.usable
             self._show(message.lines)
+            if self._submit_when_known:
+                self.action_submit()
 
     def action_submit(self) -> None:
         path = self._current
         if path is None:
+            return
+        self._submit_when_known = self._usable is None
+        if self._usable is None:
             return
         if not self._usable:
             self.notify(

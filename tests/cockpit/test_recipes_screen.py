@@ -41,3 +41,18 @@ def test_a_recipe_with_mistakes_says_what_they_are_and_is_not_queued(visit, data
 
     visit(look)
     assert jobs.list_jobs(database) == []
+
+
+def test_enter_right_after_moving_submits_what_is_highlighted(visit, database, tmp_path, monkeypatch):
+    (tmp_path / "a.yaml").write_text("engine: command\nargv: [echo, a]\n")
+    (tmp_path / "b.yaml").write_text("engine: command\nargv: [echo, b]\n")
+    monkeypatch.chdir(tmp_path)
+
+    async def look(person):
+        await person.press("n")
+        await person.sees("./a.yaml")
+        await person.press("down", "enter")
+        await person.sees("b: 1 job queued")
+
+    visit(look)
+    assert [job.name for job in jobs.list_jobs(database)] == ["b"]
