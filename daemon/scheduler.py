@@ -25,6 +25,7 @@ from store.schema import ACTIVE, Status
 STOPPED_EXIT_CODE = 75  # see engines/__main__.py
 BATCHES_PER_ROUND = 4  # one chatty job must not keep the others waiting
 
+_SIGNAL_NAMES = {number.value: number.name for number in signal.Signals}  # most real-time signals have none
 log = logging.getLogger(__name__)
 
 
@@ -121,17 +122,15 @@ def _outcome(
     def outcome(status: Status, text: str | None, retry: bool = False) -> Outcome:
         return Outcome(status, code, text, retry, ending["ended_at"], usage)
 
-    if code == 0:
+    if code == 0 and reason == "exited":  # many programs exit with 0 when they are stopped halfway
         return outcome(Status.SUCCEEDED, None)
     if reason == "timeout":
         return outcome(
             Status.FAILED, f"ran into its timeout of {job.recipe['timeout']:g} s", "timeout" in retried
         )
-    if reason == "stopped" and job.cancel_requested:
-        return outcome(Status.CANCELLED, "cancelled while it ran")
     if reason == "stopped" or code == STOPPED_EXIT_CODE:
         return outcome(Status.QUEUED, "stopped at a checkpoint; goes on from there")
-    how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    how = f"killed by {_SIGNAL_NAMES.get(-code, f'signal {-code}')}" if code < 0 else f"exit code {code}"
     if code == 127:
         how += ", its program could not be started; see its log"
     said = last_failure(database, job.id, since=ending["started_at"])

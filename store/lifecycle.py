@@ -43,7 +43,7 @@ class Outcome:
     """How an attempt ended, as the daemon saw it."""
 
     status: Status
-    """Succeeded, failed, cancelled or lost; queued when it was stopped to go on later."""
+    """Succeeded, failed or lost; queued when it was stopped to go on later, unless it is to be cancelled."""
     exit_code: int | None
     reason: str | None
     retry: bool = False
@@ -170,6 +170,8 @@ def finish(database: Database, job_id: int, outcome: Outcome) -> Status:
             status = Status.QUEUED
             reason = f"attempt {job.attempt} {outcome.status}: {outcome.reason}; queued again"
             retries_left -= 1
+        elif status is Status.QUEUED and job.cancel_requested:
+            status, reason = Status.CANCELLED, "cancelled while it ran"
         move(connection, job_id, status, reason, exit_code=outcome.exit_code, retries_left=retries_left)
         if status in FINAL:
             connection.execute(jobs.update().where(jobs.c.id == job_id).values(ended_at=ended_at))

@@ -255,6 +255,34 @@ def test_a_killed_worker_is_reported_with_its_signal(
     assert (job.status, job.exit_code, job.reason) == (Status.FAILED, -9, "killed by SIGKILL")
 
 
+def test_a_signal_without_a_name_is_reported_and_the_next_job_runs(
+    start_daemon: Start, submit: Submit, ended: Any
+) -> None:
+    start_daemon()
+    job = ended(submit("sh", "-c", "kill -40 $$"))
+
+    assert (job.status, job.exit_code, job.reason) == (Status.FAILED, -40, "killed by signal 40")
+    assert ended(submit("true")).status is Status.SUCCEEDED
+
+
+def test_a_program_that_exits_with_0_when_it_is_stopped_has_not_succeeded(
+    start_daemon: Start, database: Database, submit: Submit, ended: Any, until: Any
+) -> None:
+    from cockpit.control import stop_daemon
+
+    polite = "trap 'exit 0' TERM; touch $TUNEDECK_RUN_DIR/ready; while true; do sleep 0.02; done"
+    start_daemon()
+    timed_out = submit("sh", "-c", polite, timeout=0.2)
+    assert ended(timed_out).status is Status.FAILED
+    cancelled, stopped = submit("sh", "-c", polite, name="a"), submit("sh", "-c", polite, name="b")
+    for job_id in (cancelled, stopped):
+        until(lambda job_id=job_id: (database.run_dir(job_id) / "ready").exists())
+    wishes.request_cancel(database, cancelled)
+    assert ended(cancelled).status is Status.CANCELLED
+    assert stop_daemon(database, stop_jobs=True, timeout=60)
+    assert jobs.get_job(database, stopped).status is Status.QUEUED
+
+
 def test_when_the_supervisor_is_killed_the_worker_is_ended_and_the_job_is_lost(
     start_daemon: Start, database: Database, submit: Submit, ended: Any, until: Any
 ) -> None:

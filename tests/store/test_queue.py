@@ -137,6 +137,14 @@ def test_a_retry_rule_queues_the_job_again_until_it_is_used_up(database: Databas
     assert [attempt.outcome for attempt in results.list_attempts(database, a)] == ["failed", "failed"]
 
 
+def test_a_job_that_was_cancelled_is_not_queued_to_go_on(database: Database) -> None:
+    [job_id] = enqueue(database, job("a"))
+    claim_all(database, 1, [])
+    wishes.request_cancel(database, job_id)
+
+    assert finish(database, job_id, Status.QUEUED) is Status.CANCELLED
+
+
 def test_no_final_status_is_overwritten(database: Database) -> None:
     (a,) = enqueue(database, job("a"))
     claim_all(database, 9, [])
