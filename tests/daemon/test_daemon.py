@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -293,8 +294,61 @@ def test_when_the_supervisor_is_killed_the_worker_is_ended_and_the_job_is_lost(
     os.kill(identities["supervisor"]["pid"], signal.SIGKILL)
     job = ended(job_id)
 
-    assert (job.status, job.reason) == (Status.LOST, "its supervisor vanished")
+    assert (job.status, job.reason) == (Status.LOST, "its supervisor or its run directory vanished")
     assert not is_alive(identities["worker"])
+
+
+def test_a_job_whose_run_directory_is_deleted_is_ended_and_not_started_twice(
+    start_daemon: Start, database: Database, submit: Submit, ended: Any, until: Any
+) -> None:
+    start_daemon()
+    job_id = submit("sleep", "1000")
+    until(lambda: jobs.get_job(database, job_id).status is Status.RUNNING)
+    worker = process(database, job_id)["worker"]
+    shutil.rmtree(database.run_dir(job_id))
+    job = ended(job_id)
+
+    assert (job.status, job.attempt) == (Status.LOST, 1)
+    assert not is_alive(worker)
+
+
+def test_a_supervisor_that_cannot_write_is_not_started_for_ever(
+    start_daemon: Start, database: Database, submit: Submit, ended: Any
+) -> None:
+    (database.run_dir(1) / "process-1.json.tmp").mkdir(parents=True)
+    job_id = submit("true")
+    start_daemon()
+
+    assert ended(job_id).status is Status.LOST
+    assert "IsADirectoryError" in (database.run_dir(job_id) / "worker.log").read_text()
+
+
+def test_jobs_wait_while_the_machine_cannot_start_any(
+    start_daemon: Start, database: Database, submit: Submit, ended: Any, until: Any
+) -> None:
+    start_daemon()
+    runs = database.run_dir(1).parent
+    runs.rmdir()
+    runs.touch()
+    ids = [submit("true", name=name) for name in ("a", "b")]
+    until(lambda: jobs.get_job(database, ids[0]).reason)
+    assert "could not be started: " in jobs.get_job(database, ids[0]).reason  # type: ignore[operator]
+    assert jobs.count_by_status(database) == {Status.QUEUED: 2}
+    runs.unlink()
+    runs.mkdir()
+    machine.nudge(database.home)
+
+    assert [ended(job_id).status for job_id in ids] == [Status.SUCCEEDED, Status.SUCCEEDED]
+
+
+@pytest.mark.parametrize("name", ["exit-1.json", "supervisor.lock"])
+def test_a_job_that_spoils_its_run_directory_keeps_no_other_waiting(
+    start_daemon: Start, submit: Submit, ended: Any, name: str
+) -> None:
+    start_daemon("--cpu-slots", "2")
+    submit("sh", "-c", f"cd $TUNEDECK_RUN_DIR; rm -f {name}; mkdir {name}; sleep 1000", name="a")
+
+    assert ended(submit("true", name="b")).status is Status.SUCCEEDED
 
 
 def test_down_leaves_running_jobs_running_and_the_next_daemon_adopts_them(
