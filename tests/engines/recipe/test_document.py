@@ -50,6 +50,9 @@ def test_every_key_has_its_line() -> None:
         ("&x [*x]", 1, "expand without end"),
         ("", None, "is empty"),
         ("? [a]\n: b", 1, "plain text"),
+        ("[" * 200_000, 1, "nested deeper"),
+        ("- " * 20_000, 1, "nested deeper"),
+        ("- &a " + "[" * 30 + "]" * 30 + "\n- " + "[" * 30 + "*a" + "]" * 30, 1, "expand without end"),
     ],
 )
 def test_bad_yaml_is_refused_with_its_line(text: str, line: int | None, words: str) -> None:
@@ -88,3 +91,8 @@ def test_a_missing_file_and_a_directory_are_refused(tmp_path: Path) -> None:
         read_document(tmp_path / "none.yaml")
     with pytest.raises(RecipeError, match="cannot be read"):
         read_document(tmp_path)
+
+
+def test_a_file_without_end_is_refused() -> None:
+    with pytest.raises(RecipeError, match="larger than"):
+        read_document(Path("/dev/zero"))
