@@ -82,7 +82,7 @@ def _check_depth(text: str, file: str) -> None:
     for event in yaml.parse(text, Loader=yaml.CSafeLoader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
-            line = event.start_mark.line + 1
+            line = event.start_mark.line + 1 if event.start_mark else None
             raise InvalidRecipeError(file, [Problem(line, "", f"is nested deeper than {MAX_DEPTH} levels")])
 
 

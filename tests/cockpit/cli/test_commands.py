@@ -21,11 +21,14 @@ SLEEPER = "jobs:\n  a: {engine: command, argv: [sleep, 1000]}\n  b: {engine: com
 
 @pytest.fixture
 def tunedeck(home: Path, tmp_path: Path) -> Tunedeck:
-    def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    def run(
+        *arguments: str, stdin: int | None = None, **environment: str
+    ) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             [sys.executable, "-P", "-m", "cockpit", *arguments],
             capture_output=True,
             text=True,
+            stdin=stdin,
             cwd=tmp_path,
             timeout=120,
             env=os.environ | environment,
@@ -148,6 +151,17 @@ def test_up_status_and_down(tunedeck: Tunedeck, recipe: Callable[[str], str], da
     finally:
         assert tunedeck("down", "--stop-jobs").returncode == 0
     assert tunedeck("status").returncode == 3
+
+
+def test_a_recipe_can_come_through_a_pipe(tunedeck: Tunedeck, database: Database) -> None:
+    reader, writer = os.pipe()
+    os.write(writer, b"engine: command\nargv: [echo, hi]")
+    os.close(writer)
+    done = tunedeck("submit", "/dev/stdin", stdin=reader)
+    os.close(reader)
+
+    assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
+    assert jobs.get_job(database, 1).name == "stdin"
 
 
 def test_json_output_of_every_reading_command_is_json(
