@@ -99,7 +99,7 @@ def _explain(error: Exception) -> int:
     log = paths.home() / "cockpit.log"
     try:
         log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with log.open("a") as file:
+        with log.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(f"{' '.join(sys.argv)}\n{traceback.format_exc()}\n")
         where = f"the full traceback is in {log}"
     except OSError:
