@@ -162,3 +162,19 @@ def _plain(text: str) -> Any:
     if _INTEGER.fullmatch(text):
         return int(text.replace("_", "")) if len(text) < 400 else text
     return float(text) if _FLOAT.fullmatch(text) else text
+
+
+def write_document(data: Any) -> str:
+    """YAML that this module reads back as the same data: `'1e5'` stays text, whatever YAML 1.1 has to say about it."""
+    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+
+
+class _Dumper(yaml.CSafeDumper):
+    """Quotes the words that YAML 1.2 takes for numbers, beside those of 1.1."""
+
+
+_Dumper.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(f"(?:{_INTEGER.pattern}|{_FLOAT.pattern})$"),
+    list("-+.0123456789"),
+)

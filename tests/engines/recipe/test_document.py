@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from engines.recipe.document import parse_document, parse_value, read_document
+from engines.recipe.document import parse_document, parse_value, read_document, write_document
 from engines.recipe.errors import InvalidRecipeError, RecipeError
 
 
@@ -31,6 +31,14 @@ from engines.recipe.errors import InvalidRecipeError, RecipeError
 )
 def test_scalars_follow_yaml_1_2(text: str, value: object) -> None:
     assert parse_value(text) == value
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["1e5", "089", "56e7123", ".5", "-1.", "+7", "1_000", "0x10", "1:30", "on", "~", ".inf", "a\x7f\u2028b", 1e-5, 7, True, None, [1.5, {"é": []}]],
+)  # fmt: skip
+def test_what_is_written_is_read_back_as_the_same(value: object) -> None:
+    assert parse_document(write_document({"key": value}), "x").data == {"key": value}
 
 
 def test_every_key_has_its_line() -> None:
