@@ -100,7 +100,7 @@ def _freeze(database: Database, run_dir: Path, job: Job, devices: list[str], mac
         "name": job.name,
         "attempt": job.attempt,
         "argv": job.recipe["argv"] if is_command else [sys.executable, "-P", "-m", "engines", str(run_dir)],
-        "cwd": (is_command and job.recipe["cwd"]) or provenance.get("cwd") or str(run_dir),
+        "cwd": str(Path(provenance.get("cwd") or run_dir, (is_command and job.recipe["cwd"]) or "")),
         "env": _environment(run_dir, devices, machine) | (job.recipe["env"] if is_command else {}),
         "timeout": job.recipe.get("timeout"),
         "grace_seconds": GRACE_SECONDS,

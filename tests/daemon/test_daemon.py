@@ -80,6 +80,21 @@ def test_a_program_that_is_not_there_fails_with_the_reason(
     assert "no-such-program: cannot be started" in (database.run_dir(job.id) / "worker.log").read_text()
 
 
+def test_a_relative_working_directory_is_taken_from_where_the_recipe_was_submitted(
+    start_daemon: Start, database: Database, ended: Any, tmp_path: Path
+) -> None:
+    from engines.command import Recipe
+
+    (tmp_path / "inner").mkdir()
+    recipe = Recipe.model_validate({"engine": "command", "argv": ["pwd"], "cwd": "inner"})
+    new = NewJob("a", "command", recipe.model_dump(mode="json", by_alias=True))
+    _, [job_id] = lifecycle.enqueue(database, "test", [new], provenance={"cwd": str(tmp_path)})
+    start_daemon()
+
+    assert ended(job_id).status is Status.SUCCEEDED
+    assert (database.run_dir(job_id) / "worker.log").read_text() == f"{tmp_path}/inner\n"
+
+
 def test_a_second_daemon_on_the_same_home_is_refused(start_daemon: Start, database: Database) -> None:
     start_daemon()
     second = subprocess.run(
