@@ -1,5 +1,6 @@
 """Commands about jobs: list, show, why, wait, logs, and the wishes."""
 
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -82,7 +83,8 @@ def show(job_id: int, as_json: bool) -> None:
         }
         print_json(_summary(job) | {"recipe": job.recipe} | everything)
         return
-    click.echo(f"{job.id}  {job.name}  {output.status_text(job.status)}  {job.reason or ''}".rstrip())
+    headline = f"{job.id}  {job.name}  {output.status_text(job.status)}  {job.reason or ''}"
+    click.echo(output.clean(headline).rstrip())
     click.echo(f"experiment  {job.experiment} ({job.experiment_id})")
     click.echo(f"run         {database.run_dir(job.id)}")
     if text := output.progress_text(job):
@@ -96,7 +98,8 @@ def show(job_id: int, as_json: bool) -> None:
     for score in scores:
         interval = score.fields
         shown = f"  [{interval['low']:.3f}, {interval['high']:.3f}]" if "low" in interval else ""
-        click.echo(f"score       {score.name} {'' if score.value is None else f'{score.value:.4g}'}{shown}")
+        value = "" if score.value is None else f"{score.value:.4g}"
+        click.echo(output.clean(f"score       {score.name} {value}{shown}"))
     for artifact in artifacts:
         click.echo(output.clean(f"artifact    {artifact.name}  {artifact.path}"))
     for message in messages:
@@ -181,7 +184,9 @@ def _print_log(path: Path, offset: int) -> int:
     with path.open("rb") as file:
         file.seek(offset)
         while block := file.read(1 << 20):
-            click.echo(output.plain(block.decode("utf-8", "replace")), nl=False)
+            # Into a file or a pipe go the very bytes: a block may end inside a character.
+            is_shown = sys.stdout.isatty()
+            click.echo(output.plain(block.decode("utf-8", "replace")) if is_shown else block, nl=False)
         return file.tell()
 
 
