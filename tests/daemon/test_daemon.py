@@ -338,6 +338,21 @@ def test_a_supervisor_that_cannot_write_is_not_started_for_ever(
     assert "IsADirectoryError" in (database.run_dir(job_id) / "worker.log").read_text()
 
 
+def test_a_full_disk_does_not_lose_how_a_job_ended(
+    start_daemon: Start, database: Database, submit: Submit, ended: Any, until: Any
+) -> None:
+    full = database.run_dir(1) / "exit-1.json.tmp"
+    full.parent.mkdir()
+    full.symlink_to("/dev/full")
+    job_id = submit("sh", "-c", "exit 3")
+    start_daemon()
+    until(lambda: process_file(database.run_dir(job_id), 1).exists())
+    until(lambda: not is_alive(process(database, job_id)["worker"]))
+    full.unlink()
+
+    assert (ended(job_id).status, jobs.get_job(database, job_id).exit_code) == (Status.FAILED, 3)
+
+
 def test_jobs_wait_while_the_machine_cannot_start_any(
     start_daemon: Start, database: Database, submit: Submit, ended: Any, until: Any
 ) -> None:
