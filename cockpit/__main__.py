@@ -8,6 +8,7 @@ error, 3 nothing running to talk to, 130 interrupted.
 import os
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import click
@@ -62,6 +63,9 @@ def cli(context: click.Context) -> None:
 
 def main() -> None:
     """The entry point of the `tunedeck` script."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed by whoever started us
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 - for as long as we live
     colour = False if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" else None
     try:
         result: Any = cli.main(standalone_mode=False, color=colour)
@@ -99,7 +103,7 @@ def _explain(error: Exception) -> int:
     log = paths.home() / "cockpit.log"
     try:
         log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with log.open("a") as file:
+        with log.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(f"{' '.join(sys.argv)}\n{traceback.format_exc()}\n")
         where = f"the full traceback is in {log}"
     except OSError:

@@ -106,7 +106,7 @@ def compare(database: Database, job_ids: Sequence[int], baseline_id: int | None 
     return Comparison(entries, baseline, tuple(verdicts))
 
 
-def evaluations_of(database: Database, experiment: str) -> list[int]:
+def evaluations_of(database: Database, experiment: str | int) -> list[int]:
     """The finished evaluations of an experiment, in the order of the recipe."""
     rows = jobs.list_jobs(database, experiment=experiment)
     if not rows:
@@ -138,7 +138,7 @@ def load_entry(database: Database, job_id: int) -> Entry:
 
 
 def _evaluation_of(database: Database, job: Job) -> Job | None:
-    siblings = jobs.list_jobs(database, experiment=str(job.experiment_id))
+    siblings = jobs.list_jobs(database, experiment=job.experiment_id)
     return next((other for other in siblings if other.name == f"{job.name}/eval" and other.is_final), None)
 
 

@@ -18,28 +18,33 @@ RECORDED_PACKAGES = (
 )  # fmt: skip
 
 
-def submit(
+def submit(database: Database, recipe: Path) -> tuple[int, list[int], Plan]:
+    """Queues the jobs of a recipe file as it stands. Returns experiment id, job ids and the plan."""
+    plan = load_recipe(recipe)
+    return *submit_plan(database, plan), plan
+
+
+def submit_plan(
     database: Database,
-    recipe: Path,
+    plan: Plan,
     *,
     overrides: Sequence[str] = (),
     priority: int | None = None,
     held: bool = False,
     name: str | None = None,
-) -> tuple[int, list[int], Plan]:
-    """Queues a recipe's jobs, all or none, and wakes the daemon. Returns experiment id, job ids and the plan."""
-    plan = load_recipe(recipe, overrides)
+) -> tuple[int, list[int]]:
+    """Queues a plan's jobs, all or none, and wakes the daemon. `overrides` are those that went into the plan."""
     experiment_id, job_ids = lifecycle.enqueue(
         database,
         name or plan.name,
         new_jobs(plan, priority),
-        recipe_path=str(recipe.absolute()),
+        recipe_path=str(Path(plan.file).absolute()),
         recipe_text=plan.text,
         provenance=provenance(Path.cwd(), overrides),
         held=held,
     )
     machine.nudge(database.home)
-    return experiment_id, job_ids, plan
+    return experiment_id, job_ids
 
 
 def new_jobs(plan: Plan, priority: int | None = None) -> list[NewJob]:

@@ -52,9 +52,10 @@ def serve(database: Database, cpu_slots: int, cores: int) -> int:
     machine.announce(database, cpu_slots, gpus)
     log.info("started: %d CPU slots, %d GPUs, home %s", cpu_slots, len(gpus), database.home)
     while True:
-        wish = machine.take_wish(database)
-        scheduler.stopping_jobs |= wish == "stop-jobs"
+        wish = None
         try:
+            wish = machine.take_wish(database)
+            scheduler.stopping_jobs |= wish == "stop-jobs"
             active = 0 if stop or wish == "stop" else scheduler.tick()
         except Exception:
             # One bad round (a full disk, say) must not take the queue down; the next one starts from the store.

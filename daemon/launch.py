@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from daemon.supervisor import EXIT_NAME, LAUNCH_NAME, LOCK_NAME, PROCESS_NAME
+from engines.recipe.document import write_document
 from store import jobs
 from store.database import Database
 from store.jobs import Job
@@ -89,9 +88,7 @@ def _freeze(database: Database, run_dir: Path, job: Job, devices: list[str], mac
     if not recipe_file.exists():
         (run_dir / "provenance.json").write_text(json.dumps(provenance, indent=2))
         temporary = run_dir / "recipe.yaml.tmp"
-        temporary.write_text(
-            yaml.dump(job.recipe, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True)
-        )
+        temporary.write_text(write_document(job.recipe), encoding="utf-8")
         temporary.rename(recipe_file)
     inputs = {
         alias: str(database.run_dir(needed.id)) for needed, alias in jobs.needs_of(database, job.id) if alias
@@ -103,7 +100,7 @@ def _freeze(database: Database, run_dir: Path, job: Job, devices: list[str], mac
         "name": job.name,
         "attempt": job.attempt,
         "argv": job.recipe["argv"] if is_command else [sys.executable, "-P", "-m", "engines", str(run_dir)],
-        "cwd": (is_command and job.recipe["cwd"]) or provenance.get("cwd") or str(run_dir),
+        "cwd": str(Path(provenance.get("cwd") or run_dir, (is_command and job.recipe["cwd"]) or "")),
         "env": _environment(run_dir, devices, machine) | (job.recipe["env"] if is_command else {}),
         "timeout": job.recipe.get("timeout"),
         "grace_seconds": GRACE_SECONDS,

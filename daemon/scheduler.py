@@ -1,4 +1,4 @@
-"""The daemon's loop: reap, ingest, cancel, schedule and start, then wait for a nudge.
+"""The daemon's loop: reap, ingest and cancel each active job, schedule and start others, then wait for a nudge.
 
 Nothing is kept in memory between rounds that matters: which jobs are active stands in the store, how they fare stands
 in their run directories. A daemon that starts after a crash goes on where the last one was killed.
@@ -15,53 +15,60 @@ from typing import Any
 from daemon.ingest import ingest
 from daemon.launch import Machine, exit_file, is_supervised, process_file, start
 from daemon.processes import kill_group, send
-from store import jobs, lifecycle
+from store import jobs, lifecycle, results
 from store.database import Database
 from store.jobs import Job
 from store.lifecycle import Outcome
-from store.results import last_failure
 from store.schema import ACTIVE, Status
 
 STOPPED_EXIT_CODE = 75  # see engines/__main__.py
 BATCHES_PER_ROUND = 4  # one chatty job must not keep the others waiting
 
+_SIGNAL_NAMES = {number.value: number.name for number in signal.Signals}  # most real-time signals have none
 log = logging.getLogger(__name__)
 
 
 @dataclass
 class Scheduler:
-    """The state of one daemon: its machine, whom it has signalled, and whether it is to stop the jobs."""
+    """The state of one daemon: its machine, whom it has started and signalled, and whether it is to stop the jobs."""
 
     database: Database
     machine: Machine
     stopping_jobs: bool = False
+    _started: set[tuple[int, int]] = field(default_factory=set)
     _signalled: set[tuple[int, int]] = field(default_factory=set)
 
     def tick(self) -> int:
         """One round. Returns how many jobs are active after it."""
-        active = jobs.list_jobs(self.database, statuses=ACTIVE)
-        active = self.reap(active)
-        self.ingest(active)
-        self.cancel(active)
+        _reap_children()
+        active = [job for job in jobs.list_jobs(self.database, statuses=ACTIVE) if self._goes_on(job)]
         return len(active) + (0 if self.stopping_jobs else self.schedule())
 
-    def reap(self, active: list[Job]) -> list[Job]:
-        """Records starts and endings. Returns the jobs that go on."""
-        _reap_children()
-        return [job for job in active if not self._settle(job)]
-
-    def ingest(self, active: list[Job]) -> None:
-        for job in active:
+    def _goes_on(self, job: Job) -> bool:
+        """Reaps, ingests and cancels one active job. False when its attempt is over."""
+        try:
+            if self._settle(job):
+                return False
             ingest(self.database, job, max_batches=BATCHES_PER_ROUND)
+            self._cancel(job)
+        except Exception:
+            # What is wrong with one job, say in its run directory, must not keep the others waiting.
+            log.exception("job %d (%s): this round failed", job.id, job.name)
+        return True
 
-    def cancel(self, active: list[Job]) -> None:
-        """Asks the supervisors of unwanted jobs to stop them; they see to the grace period and the kill."""
-        for job in active:
-            unwanted = job.cancel_requested or self.stopping_jobs
-            if unwanted and (job.id, job.attempt) not in self._signalled:
-                process = _read(process_file(self.database.run_dir(job.id), job.attempt))
-                if process and send(process["supervisor"], signal.SIGTERM):
-                    self._signalled.add((job.id, job.attempt))
+    def _cancel(self, job: Job) -> None:
+        """Asks the supervisor of an unwanted job to stop it; that one sees to the grace period and the kill."""
+        unwanted = job.cancel_requested or self.stopping_jobs
+        if unwanted and (job.id, job.attempt) not in self._signalled:
+            process = self._process_of(job)
+            if process and send(process["supervisor"], signal.SIGTERM):
+                self._signalled.add((job.id, job.attempt))
+
+    def _process_of(self, job: Job) -> dict[str, Any] | None:
+        """Who supervisor and worker are. Once the store knows, the run directory may go: they are not forgotten."""
+        if job.status is Status.RUNNING:
+            return results.list_attempts(self.database, job.id)[-1].process
+        return _read(process_file(self.database.run_dir(job.id), job.attempt))
 
     def schedule(self) -> int:
         """Claims and starts jobs while there is room. Returns how many."""
@@ -69,22 +76,24 @@ class Scheduler:
         uuids = [gpu["uuid"] for gpu in self.machine.gpus]
         while claimed := lifecycle.claim(self.database, self.machine.cpu_slots, uuids):
             job, devices = claimed
-            started += 1
             try:
                 start(self.database, self.machine, job, devices)
-                log.info("job %d (%s): attempt %d started", job.id, job.name, job.attempt)
             except OSError as error:
+                # A full disk or too many processes: that is not the job's fault, and would fail all the others too.
                 log.exception("job %d (%s): cannot be started", job.id, job.name)
-                lifecycle.finish(
-                    self.database, job.id, Outcome(Status.FAILED, None, f"cannot be started: {error}")
-                )
+                outcome = Outcome(Status.QUEUED, None, f"could not be started: {error}; is tried again")
+                lifecycle.finish(self.database, job.id, outcome)
+                break
+            log.info("job %d (%s): attempt %d started", job.id, job.name, job.attempt)
+            self._started.add((job.id, job.attempt))
+            started += 1
         return started
 
     def _settle(self, job: Job) -> bool:
         """Brings the store up to what the run directory says. True when the attempt is over."""
         run_dir = self.database.run_dir(job.id)
         supervised = is_supervised(run_dir)  # asked first: a supervisor writes its records before it goes
-        process = _read(process_file(run_dir, job.attempt))
+        process = self._process_of(job)
         ending = _read(exit_file(run_dir, job.attempt))
         if process and job.status is Status.STARTING:
             lifecycle.mark_running(self.database, job.id, process)
@@ -93,7 +102,8 @@ class Scheduler:
         if ending is None and process is not None and kill_group(process["worker"]):
             return False  # next round it is dead and has reported all that it will
         ingest(self.database, jobs.get_job(self.database, job.id))
-        outcome = _outcome(self.database, job, process, ending)
+        was_started = process is not None or (job.id, job.attempt) in self._started
+        outcome = _outcome(self.database, job, was_started, ending)
         status = lifecycle.finish(self.database, job.id, outcome)
         log.info(
             "job %d (%s): attempt %d ended, job is %s: %s",
@@ -106,43 +116,41 @@ class Scheduler:
         return True
 
 
-def _outcome(
-    database: Database, job: Job, process: dict[str, Any] | None, ending: dict[str, Any] | None
-) -> Outcome:
+def _outcome(database: Database, job: Job, was_started: bool, ending: dict[str, Any] | None) -> Outcome:
     """How the attempt ended, from what its supervisor wrote."""
     retried = job.recipe.get("retry", {}).get("on", [])
-    if ending is None and process is None:
+    if ending is None and not was_started:
         return Outcome(Status.QUEUED, None, "the daemon was killed before it could start it")
     if ending is None:
-        return Outcome(Status.LOST, None, "its supervisor vanished", retry="lost" in retried)
+        return Outcome(
+            Status.LOST, None, "its supervisor or its run directory vanished", retry="lost" in retried
+        )
     code, reason = ending["exit_code"], ending["reason"]
     usage = {key: ending[key] for key in ("cpu_seconds", "peak_memory_bytes")}
 
     def outcome(status: Status, text: str | None, retry: bool = False) -> Outcome:
         return Outcome(status, code, text, retry, ending["ended_at"], usage)
 
-    if code == 0:
+    if code == 0 and reason == "exited":  # many programs exit with 0 when they are stopped halfway
         return outcome(Status.SUCCEEDED, None)
     if reason == "timeout":
         return outcome(
             Status.FAILED, f"ran into its timeout of {job.recipe['timeout']:g} s", "timeout" in retried
         )
-    if reason == "stopped" and job.cancel_requested:
-        return outcome(Status.CANCELLED, "cancelled while it ran")
     if reason == "stopped" or code == STOPPED_EXIT_CODE:
         return outcome(Status.QUEUED, "stopped at a checkpoint; goes on from there")
-    how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    how = f"killed by {_SIGNAL_NAMES.get(-code, f'signal {-code}')}" if code < 0 else f"exit code {code}"
     if code == 127:
         how += ", its program could not be started; see its log"
-    said = last_failure(database, job.id, since=ending["started_at"])
+    said = results.last_failure(database, job.id, since=ending["started_at"])
     return outcome(Status.FAILED, f"{said} ({how})" if said else how, "failed" in retried)
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    """A record that its writer renames into place: there or not, never half."""
+    """A record that its writer renames into place: there or not, never half, unless the job has spoilt it."""
     try:
         content: dict[str, Any] = json.loads(path.read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):
         return None
     return content
 

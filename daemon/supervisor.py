@@ -12,6 +12,7 @@ start-up time.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -46,7 +47,9 @@ def main(run_dir: str, attempt: int, lock: int) -> None:
     os.close(release)
     _nudge(run_dir)
     ending = _wait(worker, launch["timeout"], launch["grace_seconds"])
-    _write(run_dir, EXIT_NAME.format(attempt), {"started_at": started_at, "ended_at": time.time(), **ending})
+    ending = {"started_at": started_at, "ended_at": time.time(), **ending}
+    while not _found_room(run_dir, EXIT_NAME.format(attempt), ending):
+        time.sleep(1)  # what took hours must not be lost because the disk is full for a moment
     os.close(lock)  # only now may the next attempt begin
     _nudge(run_dir)
 
@@ -111,6 +114,16 @@ def _wait(worker: int, timeout: float | None, grace_seconds: float) -> dict[str,
         "cpu_seconds": usage.ru_utime + usage.ru_stime,
         "peak_memory_bytes": usage.ru_maxrss * 1024,
     }
+
+
+def _found_room(run_dir: str, name: str, content: dict[str, Any]) -> bool:
+    try:
+        _write(run_dir, name, content)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        return False
+    return True
 
 
 def _write(run_dir: str, name: str, content: dict[str, Any]) -> None:

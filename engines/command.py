@@ -35,7 +35,7 @@ class Recipe(BaseRecipe):
     argv: list[Word] = Field(min_length=1)
     """The program and its arguments, as a list; no shell is involved."""
     cwd: str | None = None
-    """Working directory; by default the one that the recipe was submitted from."""
+    """Working directory, by default and where it is relative from the one that the recipe was submitted from."""
     env: dict[str, Word] = {}
     """Environment variables to add."""
     resources: ResourcesBlock = ResourcesBlock(gpus=0)

@@ -28,6 +28,7 @@ from typing import Any
 import orjson
 
 FILE_NAME = "events.jsonl"
+LONGEST_LINE = 16 << 20
 
 
 class EventWriter:
@@ -76,15 +77,16 @@ def _as_json(value: float) -> Any:
 def read_lines(path: Path, offset: int, limit_bytes: int) -> tuple[list[bytes], int]:
     """The complete lines from `offset` on, at most about `limit_bytes`, and the offset after them.
 
-    A torn last line is left for the next call. A line longer than the limit is read whole.
+    A torn last line is left for the next call. A line longer than the limit is read whole, up to `LONGEST_LINE`.
     """
     with path.open("rb") as file:
         file.seek(offset)
         data = file.read(limit_bytes)
         end = data.rfind(b"\n") + 1
         if end == 0 and len(data) == limit_bytes:
-            data += file.readline()
-            end = data.rfind(b"\n") + 1
+            data += file.readline(LONGEST_LINE)
+            # A line without end must not fill the memory: it is given out in pieces, which are no events.
+            end = len(data) if data.endswith(b"\n") or len(data) > LONGEST_LINE else 0
     return data[:end].splitlines(), offset + end
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, func, or_, select
+from sqlalchemy import Connection, Row, Select, Text, and_, cast, func, or_, select
 
 from store.database import Database, StoreError
 from store.schema import FINAL, Status, dependencies, experiments, jobs
@@ -53,17 +53,19 @@ def list_jobs(
     database: Database,
     *,
     statuses: Sequence[Status] = (),
-    experiment: str | None = None,
+    experiment: str | int | None = None,
     ids: Sequence[int] = (),
     limit: int | None = None,
 ) -> list[Job]:
-    """Jobs by id. `experiment` is an experiment's id or name. With `limit`, the newest ones."""
+    """Jobs by id. `experiment` is an experiment's number, or as text its name or number. With `limit`, the newest ones."""
     query = _job_query()
     if statuses:
         query = query.where(jobs.c.status.in_(statuses))
-    if experiment is not None:
-        number = int(experiment) if experiment.isdecimal() else -1
-        query = query.where(or_(experiments.c.name == experiment, experiments.c.id == number))
+    if isinstance(experiment, int):
+        query = query.where(experiments.c.id == experiment)
+    elif experiment is not None:
+        number = cast(experiments.c.id, Text) == experiment
+        query = query.where(or_(experiments.c.name == experiment, number))
     if ids:
         query = query.where(jobs.c.id.in_(ids))
     with database.read() as connection:

@@ -43,7 +43,7 @@ class Outcome:
     """How an attempt ended, as the daemon saw it."""
 
     status: Status
-    """Succeeded, failed, cancelled or lost; queued when it was stopped to go on later."""
+    """Succeeded, failed or lost; queued when it was stopped to go on later, unless it is to be cancelled."""
     exit_code: int | None
     reason: str | None
     retry: bool = False
@@ -170,6 +170,8 @@ def finish(database: Database, job_id: int, outcome: Outcome) -> Status:
             status = Status.QUEUED
             reason = f"attempt {job.attempt} {outcome.status}: {outcome.reason}; queued again"
             retries_left -= 1
+        elif status is Status.QUEUED and job.cancel_requested:
+            status, reason = Status.CANCELLED, "cancelled while it ran"
         move(connection, job_id, status, reason, exit_code=outcome.exit_code, retries_left=retries_left)
         if status in FINAL:
             connection.execute(jobs.update().where(jobs.c.id == job_id).values(ended_at=ended_at))
@@ -228,15 +230,19 @@ def log_transition(
 
 
 def settle_dependents(connection: Connection, job_id: int, status: Status) -> None:
-    """Releases the jobs whose last need this was; gives up those that can no longer run."""
-    name = connection.execute(select(jobs.c.name).where(jobs.c.id == job_id)).scalar_one()
-    for dependent in dependents_of(connection, job_id, Status.BLOCKED):
-        if status is not Status.SUCCEEDED:
-            reason = f"needs `{name}` (job {job_id}), which {'was ' if status is not Status.FAILED else ''}{status}"
-            move(connection, dependent.id, Status.CANCELLED, reason, ended_at=time.time())
-            settle_dependents(connection, dependent.id, Status.CANCELLED)
-        elif not unmet_needs(connection, dependent.id):
-            move(connection, dependent.id, Status.QUEUED, None)
+    """Releases the jobs whose last need this was; gives up those that can no longer run, and those that need them."""
+    ended = [(job_id, status)]
+    while ended:
+        needed, status = ended.pop()
+        name = connection.execute(select(jobs.c.name).where(jobs.c.id == needed)).scalar_one()
+        for dependent in dependents_of(connection, needed, Status.BLOCKED):
+            if status is not Status.SUCCEEDED:
+                was = "" if status is Status.FAILED else "was "
+                reason = f"needs `{name}` (job {needed}), which {was}{status}"
+                move(connection, dependent.id, Status.CANCELLED, reason, ended_at=time.time())
+                ended.append((dependent.id, Status.CANCELLED))
+            elif not unmet_needs(connection, dependent.id):
+                move(connection, dependent.id, Status.QUEUED, None)
 
 
 def unmet_needs(connection: Connection, job_id: int) -> int:

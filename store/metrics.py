@@ -102,9 +102,7 @@ def append(
     known = {
         row.name: (row.id, row.length)
         for row in connection.execute(
-            select(series.c.id, series.c.name, series.c.length).where(
-                series.c.job_id == job_id, series.c.name.in_(by_name)
-            )
+            select(series.c.id, series.c.name, series.c.length).where(series.c.job_id == job_id)
         )
     }
     for name, new in by_name.items():

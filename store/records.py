@@ -40,7 +40,7 @@ def record(
                 _progress(connection, job_id, batch[-1])
             elif kind == "started":
                 for event in batch:
-                    attempt = event.get("attempt", attempt)
+                    attempt = event.get("attempt") or attempt
                     metrics.retract(connection, job_id, event.get("resume_step"))
                     _message(connection, job_id, event)
             else:
@@ -65,7 +65,7 @@ def _points(batch: Sequence[Event]) -> Iterable[tuple[str, int, float | None, fl
     for event in batch:
         for name, value in event["values"].items():
             number = float(value)
-            yield name, event["step"], None if number != number else number, event["time"]
+            yield name, event["step"], None if number != number else number, float(event["time"])
 
 
 def _progress(connection: Connection, job_id: int, event: Event) -> None:
@@ -94,12 +94,12 @@ def _example(connection: Connection, job_id: int, event: Event) -> None:
 
 
 def _score(connection: Connection, job_id: int, event: Event) -> None:
-    values = {"value": event["value"], "fields": event.get("fields", {})}
+    values = {"value": event.get("value"), "fields": event.get("fields") or {}}
     _upsert(connection, scores, {"job_id": job_id, "name": event["name"]}, values)
 
 
 def _artifact(connection: Connection, job_id: int, event: Event) -> None:
-    values = {"name": event.get("name", event["kind"]), "step": event.get("step"), "time": event["time"]}
+    values = {"name": event.get("name") or event["kind"], "step": event.get("step"), "time": event["time"]}
     _upsert(connection, artifacts, {"job_id": job_id, "path": event["path"]}, values)
 
 
@@ -112,7 +112,7 @@ def _message(connection: Connection, job_id: int, event: Event) -> None:
     level = event.get("level") or ("error" if event["kind"] == "failed" else "info")
     connection.execute(
         messages.insert().values(
-            job_id=job_id, time=event.get("time", 0.0), kind=event["kind"], level=level, text=text
+            job_id=job_id, time=event.get("time") or 0.0, kind=event["kind"], level=level, text=text
         )
     )
 

@@ -40,6 +40,14 @@ def retry(database: Database, job_id: int) -> Job:
                 "hint: submit its recipe again to run a succeeded job once more"
             )
         _requeue(connection, job_id, "retried")
+        retried = [job_id]
+        while retried:
+            needed = retried.pop()
+            # A dependent that nobody cancelled was given up because of this job.
+            for dependent in dependents_of(connection, needed, Status.CANCELLED):
+                if not dependent.cancel_requested:
+                    _requeue(connection, dependent.id, f"job {needed} was retried")
+                    retried.append(dependent.id)
         return read_job(connection, job_id)
 
 
@@ -82,7 +90,3 @@ def set_priority(database: Database, job_id: int, priority: int) -> Job:
 def _requeue(connection: Connection, job_id: int, reason: str) -> None:
     status = Status.BLOCKED if unmet_needs(connection, job_id) else Status.QUEUED
     move(connection, job_id, status, reason, cancel_requested=False, ended_at=None, exit_code=None)
-    # A dependent that nobody cancelled was given up because of this job.
-    for dependent in dependents_of(connection, job_id, Status.CANCELLED):
-        if not dependent.cancel_requested:
-            _requeue(connection, dependent.id, f"job {job_id} was retried")

@@ -34,7 +34,7 @@ def demo(plain: bool) -> int:
     from cockpit.cli.results import print_comparison, print_verdicts
 
     result = watch(database, job_ids)
-    base, *trained = comparison.evaluations_of(database, str(experiment_id))
+    base, *trained = comparison.evaluations_of(database, experiment_id)
     click.echo()
     print_comparison(comparison.compare(database, [base, *trained]))
     click.echo()

@@ -1,5 +1,6 @@
 """Commands about jobs: list, show, why, wait, logs, and the wishes."""
 
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -102,7 +103,8 @@ def show(job_id: int, as_json: bool) -> None:
     for score in scores:
         interval = score.fields
         shown = f"  [{interval['low']:.3f}, {interval['high']:.3f}]" if "low" in interval else ""
-        click.echo(f"score       {score.name} {'' if score.value is None else f'{score.value:.4g}'}{shown}")
+        value = "" if score.value is None else f"{score.value:.4g}"
+        click.echo(output.clean(f"score       {score.name} {value}{shown}"))
     for artifact in artifacts:
         click.echo(output.clean(f"artifact    {artifact.name}  {artifact.path}"))
     for message in messages:
@@ -189,7 +191,9 @@ def _print_log(path: Path, offset: int) -> int:
     with path.open("rb") as file:
         file.seek(offset)
         while block := file.read(1 << 20):
-            click.echo(output.foreign(block.decode("utf-8", "replace")), nl=False)
+            # Into a file or a pipe go the very bytes: a block may end inside a character.
+            shown = output.foreign(block.decode("utf-8", "replace")) if sys.stdout.isatty() else block
+            click.echo(shown, nl=False)
         return file.tell()
 
 

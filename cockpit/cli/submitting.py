@@ -46,15 +46,16 @@ def submit(
 ) -> int:
     """Queue RECIPE: a file, or the name of a bundled recipe. Prints the job ids, one a line."""
     from cockpit.control import start_daemon
-    from cockpit.submission import submit as submit_recipe
+    from cockpit.submission import submit_plan
     from store import machine
     from store.database import open_database
 
-    path = library.find_recipe(recipe)
-    load_recipe(path, overrides)  # nothing, not even a home directory, is made for a recipe that is wrong
+    plan = load_recipe(
+        library.find_recipe(recipe), overrides
+    )  # nothing, not even a home directory, is made for a recipe that is wrong
     database = open_database()
-    experiment_id, job_ids, plan = submit_recipe(
-        database, path, overrides=overrides, priority=priority, held=hold, name=name
+    experiment_id, job_ids = submit_plan(
+        database, plan, overrides=overrides, priority=priority, held=hold, name=name
     )
     narrate(f"experiment {experiment_id} ({name or plan.name}): {len(job_ids)} jobs queued")
     if as_json:

@@ -19,7 +19,11 @@ class Block(BaseModel):
     """A part of a recipe: frozen, typed, and strict about its keys."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, populate_by_name=True
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        populate_by_name=True,
+        allow_inf_nan=False,
     )
 
 
@@ -106,7 +110,7 @@ class SamplingBlock(Block):
 class ResourcesBlock(Block):
     """What the job occupies while it runs."""
 
-    gpus: int | Literal["auto"] = "auto"
+    gpus: Annotated[int, Field(ge=0, le=1024)] | Literal["auto"] = "auto"
     """GPUs to reserve. `auto` takes one where the machine has any, and a CPU slot elsewhere; 0 is a CPU job."""
 
 
@@ -135,5 +139,5 @@ class BaseRecipe(Block):
     """Higher runs first among the jobs that are ready."""
     retry: RetryBlock = RetryBlock()
     """When to try again."""
-    timeout: float | None = Field(None, gt=0)
+    timeout: float | None = Field(None, gt=0, le=1e9)
     """Seconds after which the job is stopped (at a checkpoint, where the engine has them)."""

@@ -118,7 +118,7 @@ def _combinations(matrix: Any, path: KeyPath, report: Report) -> Iterator[dict[s
         if not isinstance(values, list) or not values:
             report.add((*path, key), "must be a list with one value at least", f"{key}: [1, 2]")
             return
-        if len({repr(value) for value in values}) < len(values):
+        if len({_word(value) for value in values}) < len(values):  # they would share a job's name
             report.add((*path, key), "has a value twice")
             return
         size *= len(values)

@@ -16,6 +16,7 @@ from engines.recipe.errors import InvalidRecipeError, Problem, RecipeError
 
 MAX_BYTES = 1 << 20
 MAX_NODES = 100_000
+MAX_DEPTH = 50
 
 KeyPath = tuple[Hashable, ...]
 
@@ -34,16 +35,16 @@ def read_document(path: Path) -> Document:
     """Reads a recipe file. RecipeError says what is wrong with it."""
     file = str(path)
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise RecipeError(
-                f"{file}: is larger than {MAX_BYTES >> 20} MiB", hint="a recipe is a short YAML file"
-            )
-        raw = path.read_bytes()
+        with path.open("rb") as stream:
+            raw = stream.read(MAX_BYTES + 1)  # a pipe or a device has no size to ask for
     except FileNotFoundError:
         hint = "`tunedeck recipes` lists those that come with Tunedeck"
         raise RecipeError(f"{file}: there is no such file", hint=hint) from None
     except OSError as error:
         raise RecipeError(f"{file}: cannot be read: {error.strerror}", hint="give a YAML file") from error
+    if len(raw) > MAX_BYTES:
+        hint = "a recipe is a short YAML file"
+        raise RecipeError(f"{file}: is larger than {MAX_BYTES >> 20} MiB", hint=hint)
     if b"\0" in raw:
         raise RecipeError(f"{file}: is a binary file", hint="a recipe is a text file in YAML")
     try:
@@ -58,6 +59,7 @@ def read_document(path: Path) -> Document:
 def parse_document(text: str, file: str) -> Document:
     """Parses YAML text; `file` is only its name in messages."""
     try:
+        _check_depth(text, file)  # composing recurses in C, where too deep is a crash
         node = yaml.compose(text, Loader=yaml.CSafeLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
@@ -73,6 +75,15 @@ def parse_document(text: str, file: str) -> Document:
     if reader.problems:
         raise InvalidRecipeError(file, reader.problems)
     return Document(file, text, data, reader.lines)
+
+
+def _check_depth(text: str, file: str) -> None:
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            line = event.start_mark.line + 1 if event.start_mark else None
+            raise InvalidRecipeError(file, [Problem(line, "", f"is nested deeper than {MAX_DEPTH} levels")])
 
 
 def parse_value(text: str) -> Any:
@@ -93,7 +104,7 @@ class _Reader:
         line = node.start_mark.line + 1
         self.lines.setdefault(path, line)
         self._count += 1
-        if self._count > MAX_NODES or id(node) in self._open:
+        if self._count > MAX_NODES or len(path) > MAX_DEPTH or id(node) in self._open:
             if self._count <= MAX_NODES + 1:
                 self._complain(line, path, "its aliases expand without end", "write the values out")
             self._count = max(self._count, MAX_NODES + 1)
@@ -151,3 +162,19 @@ def _plain(text: str) -> Any:
     if _INTEGER.fullmatch(text):
         return int(text.replace("_", "")) if len(text) < 400 else text
     return float(text) if _FLOAT.fullmatch(text) else text
+
+
+def write_document(data: Any) -> str:
+    """YAML that this module reads back as the same data: `'1e5'` stays text, whatever YAML 1.1 has to say about it."""
+    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+
+
+class _Dumper(yaml.CSafeDumper):
+    """Quotes the words that YAML 1.2 takes for numbers, beside those of 1.1."""
+
+
+_Dumper.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(f"(?:{_INTEGER.pattern}|{_FLOAT.pattern})$"),
+    list("-+.0123456789"),
+)

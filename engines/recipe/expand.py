@@ -119,8 +119,9 @@ def _override(data: dict[str, Any], override: str) -> None:
     if not equals or not all(parts):
         raise RecipeError(f"--set {override}: is not of the form `key=value`", hint="--set jobs.prep.seed=7")
     try:
+        override.encode()
         value = parse_value(text)
-    except RecipeError as error:
+    except (RecipeError, UnicodeEncodeError) as error:
         raise RecipeError(f"--set {override}: {text!r} is not a YAML value", hint="quote it") from error
     if "jobs" in data and parts[0] not in PIPELINE_KEYS:
         parts = ["defaults", *parts]

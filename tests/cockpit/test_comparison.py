@@ -140,3 +140,19 @@ def test_a_training_job_stands_for_its_evaluation(database: Database) -> None:
 
     (entry,) = comparison.compare(database, [train, evaluate]).entries
     assert (entry.job.id, entry.label) == (evaluate, "full")
+
+
+def test_an_experiment_that_is_named_like_a_number_is_not_taken_for_another(database: Database) -> None:
+    jobs = [NewJob("a", "sft", {}), NewJob("a/eval", "eval", {}, (("a", "a"),))]
+    fields = {"n": 1, "low": 0.0, "high": 1.0, "protocol": PROTOCOL}
+    for name in ("2", "other"):
+        _, [trained, evaluated] = lifecycle.enqueue(database, name, jobs)
+        for job_id in (trained, evaluated):
+            lifecycle.claim(database, 99, [])
+            if job_id == evaluated:
+                score = {"kind": "score", "time": 0.0, "name": "strict", "value": 0.5, "fields": fields}
+                records.record(database, job_id, 0, 1, [score])
+            lifecycle.finish(database, job_id, Outcome(Status.SUCCEEDED, 0, None))
+
+    assert comparison.load_entry(database, trained).job.id == evaluated
+    assert comparison.evaluations_of(database, 2) == [evaluated]

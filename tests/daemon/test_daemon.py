@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -77,6 +78,21 @@ def test_a_program_that_is_not_there_fails_with_the_reason(
 
     assert "could not be started" in job.reason
     assert "no-such-program: cannot be started" in (database.run_dir(job.id) / "worker.log").read_text()
+
+
+def test_a_relative_working_directory_is_taken_from_where_the_recipe_was_submitted(
+    start_daemon: Start, database: Database, ended: Any, tmp_path: Path
+) -> None:
+    from engines.command import Recipe
+
+    (tmp_path / "inner").mkdir()
+    recipe = Recipe.model_validate({"engine": "command", "argv": ["pwd"], "cwd": "inner"})
+    new = NewJob("a", "command", recipe.model_dump(mode="json", by_alias=True))
+    _, [job_id] = lifecycle.enqueue(database, "test", [new], provenance={"cwd": str(tmp_path)})
+    start_daemon()
+
+    assert ended(job_id).status is Status.SUCCEEDED
+    assert (database.run_dir(job_id) / "worker.log").read_text() == f"{tmp_path}/inner\n"
 
 
 def test_a_second_daemon_on_the_same_home_is_refused(start_daemon: Start, database: Database) -> None:
@@ -255,6 +271,34 @@ def test_a_killed_worker_is_reported_with_its_signal(
     assert (job.status, job.exit_code, job.reason) == (Status.FAILED, -9, "killed by SIGKILL")
 
 
+def test_a_signal_without_a_name_is_reported_and_the_next_job_runs(
+    start_daemon: Start, submit: Submit, ended: Any
+) -> None:
+    start_daemon()
+    job = ended(submit("sh", "-c", "kill -40 $$"))
+
+    assert (job.status, job.exit_code, job.reason) == (Status.FAILED, -40, "killed by signal 40")
+    assert ended(submit("true")).status is Status.SUCCEEDED
+
+
+def test_a_program_that_exits_with_0_when_it_is_stopped_has_not_succeeded(
+    start_daemon: Start, database: Database, submit: Submit, ended: Any, until: Any
+) -> None:
+    from cockpit.control import stop_daemon
+
+    polite = "trap 'exit 0' TERM; touch $TUNEDECK_RUN_DIR/ready; while true; do sleep 0.02; done"
+    start_daemon()
+    timed_out = submit("sh", "-c", polite, timeout=0.2)
+    assert ended(timed_out).status is Status.FAILED
+    cancelled, stopped = submit("sh", "-c", polite, name="a"), submit("sh", "-c", polite, name="b")
+    for job_id in (cancelled, stopped):
+        until(lambda job_id=job_id: (database.run_dir(job_id) / "ready").exists())
+    wishes.request_cancel(database, cancelled)
+    assert ended(cancelled).status is Status.CANCELLED
+    assert stop_daemon(database, stop_jobs=True, timeout=60)
+    assert jobs.get_job(database, stopped).status is Status.QUEUED
+
+
 def test_when_the_supervisor_is_killed_the_worker_is_ended_and_the_job_is_lost(
     start_daemon: Start, database: Database, submit: Submit, ended: Any, until: Any
 ) -> None:
@@ -265,8 +309,76 @@ def test_when_the_supervisor_is_killed_the_worker_is_ended_and_the_job_is_lost(
     os.kill(identities["supervisor"]["pid"], signal.SIGKILL)
     job = ended(job_id)
 
-    assert (job.status, job.reason) == (Status.LOST, "its supervisor vanished")
+    assert (job.status, job.reason) == (Status.LOST, "its supervisor or its run directory vanished")
     assert not is_alive(identities["worker"])
+
+
+def test_a_job_whose_run_directory_is_deleted_is_ended_and_not_started_twice(
+    start_daemon: Start, database: Database, submit: Submit, ended: Any, until: Any
+) -> None:
+    start_daemon()
+    job_id = submit("sleep", "1000")
+    until(lambda: jobs.get_job(database, job_id).status is Status.RUNNING)
+    worker = process(database, job_id)["worker"]
+    shutil.rmtree(database.run_dir(job_id))
+    job = ended(job_id)
+
+    assert (job.status, job.attempt) == (Status.LOST, 1)
+    assert not is_alive(worker)
+
+
+def test_a_supervisor_that_cannot_write_is_not_started_for_ever(
+    start_daemon: Start, database: Database, submit: Submit, ended: Any
+) -> None:
+    (database.run_dir(1) / "process-1.json.tmp").mkdir(parents=True)
+    job_id = submit("true")
+    start_daemon()
+
+    assert ended(job_id).status is Status.LOST
+    assert "IsADirectoryError" in (database.run_dir(job_id) / "worker.log").read_text()
+
+
+def test_a_full_disk_does_not_lose_how_a_job_ended(
+    start_daemon: Start, database: Database, submit: Submit, ended: Any, until: Any
+) -> None:
+    full = database.run_dir(1) / "exit-1.json.tmp"
+    full.parent.mkdir()
+    full.symlink_to("/dev/full")
+    job_id = submit("sh", "-c", "exit 3")
+    start_daemon()
+    until(lambda: process_file(database.run_dir(job_id), 1).exists())
+    until(lambda: not is_alive(process(database, job_id)["worker"]))
+    full.unlink()
+
+    assert (ended(job_id).status, jobs.get_job(database, job_id).exit_code) == (Status.FAILED, 3)
+
+
+def test_jobs_wait_while_the_machine_cannot_start_any(
+    start_daemon: Start, database: Database, submit: Submit, ended: Any, until: Any
+) -> None:
+    start_daemon()
+    runs = database.run_dir(1).parent
+    runs.rmdir()
+    runs.touch()
+    ids = [submit("true", name=name) for name in ("a", "b")]
+    until(lambda: jobs.get_job(database, ids[0]).reason)
+    assert "could not be started: " in jobs.get_job(database, ids[0]).reason  # type: ignore[operator]
+    assert jobs.count_by_status(database) == {Status.QUEUED: 2}
+    runs.unlink()
+    runs.mkdir()
+    machine.nudge(database.home)
+
+    assert [ended(job_id).status for job_id in ids] == [Status.SUCCEEDED, Status.SUCCEEDED]
+
+
+@pytest.mark.parametrize("name", ["exit-1.json", "supervisor.lock"])
+def test_a_job_that_spoils_its_run_directory_keeps_no_other_waiting(
+    start_daemon: Start, submit: Submit, ended: Any, name: str
+) -> None:
+    start_daemon("--cpu-slots", "2")
+    submit("sh", "-c", f"cd $TUNEDECK_RUN_DIR; rm -f {name}; mkdir {name}; sleep 1000", name="a")
+
+    assert ended(submit("true", name="b")).status is Status.SUCCEEDED
 
 
 def test_down_leaves_running_jobs_running_and_the_next_daemon_adopts_them(

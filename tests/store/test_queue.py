@@ -103,6 +103,30 @@ def test_retrying_a_job_brings_back_the_jobs_that_were_given_up_for_it_but_not_t
     assert states == [Status.QUEUED, Status.BLOCKED, Status.BLOCKED, Status.CANCELLED]
 
 
+def test_a_job_that_needs_a_failed_one_by_two_ways_is_given_up_and_brought_back_once(
+    database: Database,
+) -> None:
+    a, _b, c = enqueue(database, job("a"), job("b", "a"), job("c", "b", "a"))
+    claim_all(database, 1, [])
+    finish(database, a, Status.FAILED)
+
+    assert jobs.get_job(database, c).status is Status.CANCELLED
+    wishes.retry(database, a)
+    assert [row.status for row in jobs.list_jobs(database)] == [Status.QUEUED, Status.BLOCKED, Status.BLOCKED]
+
+
+def test_a_chain_of_as_many_jobs_as_a_recipe_may_have_is_given_up_and_brought_back(
+    database: Database,
+) -> None:
+    chain = [job("0"), *(job(str(i), str(i - 1)) for i in range(1, 1000))]
+    first, *_, last = enqueue(database, *chain)
+    wishes.request_cancel(database, first)
+    assert jobs.get_job(database, last).status is Status.CANCELLED
+    wishes.retry(database, first)
+
+    assert jobs.count_by_status(database) == {Status.QUEUED: 1, Status.BLOCKED: 999}
+
+
 def test_a_retry_rule_queues_the_job_again_until_it_is_used_up(database: Database) -> None:
     (a,) = enqueue(database, job("a", retries=1))
     claim_all(database, 9, [])
@@ -111,6 +135,14 @@ def test_a_retry_rule_queues_the_job_again_until_it_is_used_up(database: Databas
     claim_all(database, 9, [])
     assert finish(database, a, Status.FAILED, retry=True) is Status.FAILED
     assert [attempt.outcome for attempt in results.list_attempts(database, a)] == ["failed", "failed"]
+
+
+def test_a_job_that_was_cancelled_is_not_queued_to_go_on(database: Database) -> None:
+    [job_id] = enqueue(database, job("a"))
+    claim_all(database, 1, [])
+    wishes.request_cancel(database, job_id)
+
+    assert finish(database, job_id, Status.QUEUED) is Status.CANCELLED
 
 
 def test_no_final_status_is_overwritten(database: Database) -> None:

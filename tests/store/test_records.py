@@ -26,7 +26,7 @@ def test_a_batch_is_recorded_once_even_if_it_is_read_twice(database: Database, j
 
 def test_a_batch_that_fails_leaves_nothing_behind(database: Database, job_id: int) -> None:
     with pytest.raises(KeyError):
-        records.record(database, job_id, 0, 100, [metric(1, loss=2.0), {"kind": "score", "name": "x"}])
+        records.record(database, job_id, 0, 100, [metric(1, loss=2.0), {"kind": "score", "value": 1}])
 
     assert jobs.get_job(database, job_id).events_offset == 0
     assert metrics.list_series(database, [job_id]) == []

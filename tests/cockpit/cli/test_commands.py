@@ -21,11 +21,14 @@ SLEEPER = "jobs:\n  a: {engine: command, argv: [sleep, 1000]}\n  b: {engine: com
 
 @pytest.fixture
 def tunedeck(home: Path, tmp_path: Path) -> Tunedeck:
-    def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    def run(
+        *arguments: str, stdin: int | None = None, **environment: str
+    ) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             [sys.executable, "-P", "-m", "cockpit", *arguments],
             capture_output=True,
             text=True,
+            stdin=stdin,
             cwd=tmp_path,
             timeout=120,
             env=os.environ | environment,
@@ -150,6 +153,17 @@ def test_up_status_and_down(tunedeck: Tunedeck, recipe: Callable[[str], str], da
     assert tunedeck("status").returncode == 3
 
 
+def test_a_recipe_can_come_through_a_pipe(tunedeck: Tunedeck, database: Database) -> None:
+    reader, writer = os.pipe()
+    os.write(writer, b"engine: command\nargv: [echo, hi]")
+    os.close(writer)
+    done = tunedeck("submit", "/dev/stdin", stdin=reader)
+    os.close(reader)
+
+    assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
+    assert jobs.get_job(database, 1).name == "stdin"
+
+
 def test_json_output_of_every_reading_command_is_json(
     tunedeck: Tunedeck, recipe: Callable[[str], str], start_daemon: Any
 ) -> None:
@@ -221,3 +235,44 @@ def test_the_log_of_a_job_is_followed_until_it_ends(
     assert follower.communicate(timeout=60)[0] == "two\n"
     assert follower.returncode == 1
     assert tunedeck("logs", "1", "-n", "1").stdout == "two\n"
+
+
+def test_what_a_job_says_of_itself_cannot_take_the_terminal_over(
+    tunedeck: Tunedeck, recipe: Callable[[str], str], start_daemon: Any
+) -> None:
+    start_daemon()
+    events = (
+        '{"kind": "score", "name": "a\\u001b[2J"}\n{"kind": "failed", "time": 1e12, "error": "b\\u001b[2J"}\n'
+    )
+    script = f"cat > $TUNEDECK_RUN_DIR/events.jsonl <<'END'\n{events}END\nexit 1"
+    tunedeck("submit", recipe(f"engine: command\nargv: [sh, -c, {json.dumps(script)}]"), "--wait")
+    said = tunedeck("show", "1").stdout
+
+    assert "b�[2J (exit code 1)" in said
+    assert "score       a�[2J" in said
+    assert "\x1b" not in said
+
+
+def test_the_log_of_a_job_goes_into_a_pipe_byte_by_byte(home: Path, database: Database) -> None:
+    from store.lifecycle import NewJob, enqueue
+
+    _, [job_id] = enqueue(database, "test", [NewJob("a", "command", {})])
+    written = b"x" * ((1 << 20) - 1) + "é\n".encode() + b"\xff\n"
+    database.run_dir(job_id).mkdir()
+    (database.run_dir(job_id) / "worker.log").write_bytes(written)
+    command = [sys.executable, "-P", "-m", "cockpit", "logs", str(job_id)]
+
+    assert subprocess.run(command, capture_output=True, timeout=120).stdout == written
+
+
+@pytest.mark.parametrize("command", ["jobs >&-", "metrics 1 --csv >&-", "<&- >&-", "doctor >&- 2>&-"])
+def test_a_closed_stdout_is_no_crash(home: Path, database: Database, command: str) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -P -m cockpit {command}"],
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=120,
+    )
+
+    assert "Error: " not in done.stderr
+    assert not (home / "cockpit.log").exists()

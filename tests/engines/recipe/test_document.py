@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from engines.recipe.document import parse_document, parse_value, read_document
+from engines.recipe.document import parse_document, parse_value, read_document, write_document
 from engines.recipe.errors import InvalidRecipeError, RecipeError
 
 
@@ -33,6 +33,14 @@ def test_scalars_follow_yaml_1_2(text: str, value: object) -> None:
     assert parse_value(text) == value
 
 
+@pytest.mark.parametrize(
+    "value",
+    ["1e5", "089", "56e7123", ".5", "-1.", "+7", "1_000", "0x10", "1:30", "on", "~", ".inf", "a\x7f\u2028b", 1e-5, 7, True, None, [1.5, {"é": []}]],
+)  # fmt: skip
+def test_what_is_written_is_read_back_as_the_same(value: object) -> None:
+    assert parse_document(write_document({"key": value}), "x").data == {"key": value}
+
+
 def test_every_key_has_its_line() -> None:
     document = parse_document("a: 1\nb:\n  c: [1,\n    2]\n", "x")
 
@@ -50,6 +58,9 @@ def test_every_key_has_its_line() -> None:
         ("&x [*x]", 1, "expand without end"),
         ("", None, "is empty"),
         ("? [a]\n: b", 1, "plain text"),
+        ("[" * 200_000, 1, "nested deeper"),
+        ("- " * 20_000, 1, "nested deeper"),
+        ("- &a " + "[" * 30 + "]" * 30 + "\n- " + "[" * 30 + "*a" + "]" * 30, 1, "expand without end"),
     ],
 )
 def test_bad_yaml_is_refused_with_its_line(text: str, line: int | None, words: str) -> None:
@@ -88,3 +99,8 @@ def test_a_missing_file_and_a_directory_are_refused(tmp_path: Path) -> None:
         read_document(tmp_path / "none.yaml")
     with pytest.raises(RecipeError, match="cannot be read"):
         read_document(tmp_path)
+
+
+def test_a_file_without_end_is_refused() -> None:
+    with pytest.raises(RecipeError, match="larger than"):
+        read_document(Path("/dev/zero"))

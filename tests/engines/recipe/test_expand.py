@@ -124,6 +124,12 @@ def test_set_overrides_values_and_names_what_it_does_not_find() -> None:
         plan(text, "seed")
 
 
+def test_an_override_that_is_not_utf_8_is_refused() -> None:
+    for override in ("argv=[\udcff]", "env.\udcff=1"):
+        with pytest.raises(RecipeError, match="not a YAML value"):
+            plan("engine: command\nargv: [x]", override)
+
+
 def test_all_mistakes_are_reported_together_with_line_and_hint() -> None:
     text = (
         "defaults: {prioriti: 3}\n"
@@ -167,6 +173,11 @@ def test_all_mistakes_are_reported_together_with_line_and_hint() -> None:
         ("jobs: {a: {engine: eval, model: {bas: pocket}, task: gsm8k}}", "did you mean `base`"),
         ("jobs: {a: {engine: eval, model: {base: pocket}, task: gsm9k}}", "did you mean `gsm8k`"),
         ("extra: 1\njobs: {a: {engine: command, argv: [x]}}", "allowed: name, defaults, jobs"),
+        ("engine: command\nargv: [x]\nresources: {gpus: -1}", "greater than or equal to 0"),
+        ("engine: command\nargv: [x]\nresources: {gpus: 9000000000000000000000}", "less than or equal to"),
+        ("engine: command\nargv: [x]\ntimeout: .inf", "finite"),
+        ("engine: command\nargv: [x]\ntimeout: 1e300", "less than or equal to"),
+        ("engine: command\nargv: [x]\nmatrix: {seed: [1, '1']}", "has a value twice"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused(text: str, words: str) -> None:
