@@ -78,10 +78,6 @@ def main() -> None:
     except click.ClickException as error:
         _complain(error.format_message())
         sys.exit(2)
-    except BrokenPipeError:
-        # The reader of our output, say `head`, has seen enough.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        sys.exit(0)
     except Exception as error:
         sys.exit(_explain(error))
 

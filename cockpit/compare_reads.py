@@ -37,7 +37,7 @@ def _wanted(database: Database, job_ids: list[int]) -> list[int]:
     if len(job_ids) > 1:
         return job_ids
     experiment_id = jobs.get_job(database, job_ids[0]).experiment_id
-    return comparison.evaluations_of(database, str(experiment_id)) or job_ids
+    return comparison.evaluations_of(database, experiment_id) or job_ids
 
 
 def _compare(database: Database, ids: list[int], baseline_id: int | None) -> ComparisonRead:

@@ -43,9 +43,16 @@ def start_daemon(database: Database, cpu_slots: int | None = None) -> int:
 
 def stop_daemon(database: Database, *, stop_jobs: bool, timeout: float) -> bool:
     """Asks the daemon to stop and waits until it has. False when it takes longer than `timeout` seconds."""
-    machine.request_stop(database, stop_jobs=stop_jobs)
-    machine.nudge(database.home)
-    return _wait(lambda: not machine.daemon_is_running(database.home), timeout)
+
+    def is_down() -> bool:
+        if not machine.daemon_is_running(database.home):
+            return True
+        # Said again and again: a daemon that was just starting has not heard it the first time.
+        machine.request_stop(database, stop_jobs=stop_jobs)
+        machine.nudge(database.home)
+        return False
+
+    return _wait(is_down, timeout)
 
 
 def _wait(condition: Callable[[], bool], seconds: float) -> bool:
@@ -53,7 +60,7 @@ def _wait(condition: Callable[[], bool], seconds: float) -> bool:
     while not condition():
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.02)
+        time.sleep(0.05)
     return True
 
 

@@ -21,9 +21,19 @@ def list_gpus() -> list[dict[str, Any]]:
             {
                 "uuid": pynvml.nvmlDeviceGetUUID(handle),
                 "name": pynvml.nvmlDeviceGetName(handle),
-                "memory_bytes": int(pynvml.nvmlDeviceGetMemoryInfo(handle).total),
+                "memory_bytes": _memory_bytes(handle),
             }
             for handle in handles
         ]
     finally:
         pynvml.nvmlShutdown()
+
+
+def _memory_bytes(handle: Any) -> int | None:
+    """Some boards share the machine's memory and have none of their own to report."""
+    import pynvml  # noqa: PLC0415
+
+    try:
+        return int(pynvml.nvmlDeviceGetMemoryInfo(handle).total)
+    except pynvml.NVMLError_NotSupported:
+        return None

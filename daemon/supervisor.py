@@ -100,13 +100,13 @@ def _wait(worker: int, timeout: float | None, grace_seconds: float) -> dict[str,
         late = deadline is not None and time.monotonic() >= deadline
         if kill_at is None and (asked or late):
             reason = "stopped" if asked else "timeout"
-            os.killpg(worker, signal.SIGTERM)
+            _signal_group(worker, signal.SIGTERM)
             kill_at = time.monotonic() + grace_seconds
         elif kill_at is not None and time.monotonic() >= kill_at:
-            os.killpg(worker, signal.SIGKILL)
+            _signal_group(worker, signal.SIGKILL)
             kill_at = time.monotonic() + grace_seconds
     # Before it is reaped its number cannot pass to another group: end what it left behind.
-    os.killpg(worker, signal.SIGKILL)
+    _signal_group(worker, signal.SIGKILL)
     _, status, usage = os.wait4(worker, 0)
     return {
         "reason": reason,
@@ -135,6 +135,13 @@ def _write(run_dir: str, name: str, content: dict[str, Any]) -> None:
     directory = os.open(run_dir, os.O_RDONLY)
     os.fsync(directory)
     os.close(directory)
+
+
+def _signal_group(group: int, number: int) -> None:
+    try:
+        os.killpg(group, number)
+    except OSError:
+        pass  # it is gone, or it runs as another user now, and then we can only wait
 
 
 def _nudge(run_dir: str) -> None:

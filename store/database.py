@@ -39,14 +39,25 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A short read: everything inside sees one moment."""
-        with self._engine.connect() as connection, connection.begin():
+        with self._explained(), self._engine.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A write transaction: commits at the end, rolls back on an exception."""
-        with self._engine.connect().execution_options(write=True) as connection, connection.begin():
+        with (
+            self._explained(),
+            self._engine.connect().execution_options(write=True) as connection,
+            connection.begin(),
+        ):
             yield connection
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            raise StoreError(f"{paths.database(self.home)}: {error.orig}") from error
 
     @contextmanager
     def changes(self) -> Iterator[Callable[[], int]]:

@@ -1,17 +1,16 @@
-"""A job's life: enqueued, claimed, running, ended.
-
-Every change of status goes through `move`, which refuses to leave a final status by accident and writes the audit log.
-"""
+"""A job's life: enqueued, claimed, running, ended."""
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, func, select
 
-from store.database import Database, StoreError
+from store.database import Database
 from store.jobs import Job, read_job
+from store.moves import NOT_STARTED, log_transition, move
+from store.needs import settle_dependents
 from store.schema import (
     ACTIVE,
     FINAL,
@@ -21,7 +20,6 @@ from store.schema import (
     experiments,
     gpu_reservations,
     jobs,
-    transitions,
 )
 
 
@@ -172,95 +170,19 @@ def finish(database: Database, job_id: int, outcome: Outcome) -> Status:
             retries_left -= 1
         elif status is Status.QUEUED and job.cancel_requested:
             status, reason = Status.CANCELLED, "cancelled while it ran"
-        move(connection, job_id, status, reason, exit_code=outcome.exit_code, retries_left=retries_left)
+        changes = {"ended_at": ended_at} if status in FINAL else NOT_STARTED
+        move(
+            connection,
+            job_id,
+            status,
+            reason,
+            exit_code=outcome.exit_code,
+            retries_left=retries_left,
+            **changes,
+        )
         if status in FINAL:
-            connection.execute(jobs.update().where(jobs.c.id == job_id).values(ended_at=ended_at))
             settle_dependents(connection, job_id, status)
         return status
-
-
-_ALLOWED: dict[Status, tuple[Status, ...]] = {
-    Status.BLOCKED: (Status.QUEUED, Status.CANCELLED),
-    Status.QUEUED: (Status.STARTING, Status.CANCELLED, Status.BLOCKED),
-    Status.STARTING: (Status.RUNNING, Status.QUEUED, *FINAL),
-    Status.RUNNING: (Status.QUEUED, *FINAL),
-    # Out of a final status only by an explicit retry.
-    Status.FAILED: (Status.QUEUED, Status.BLOCKED),
-    Status.CANCELLED: (Status.QUEUED, Status.BLOCKED),
-    Status.LOST: (Status.QUEUED, Status.BLOCKED),
-    Status.SUCCEEDED: (),
-}
-
-
-def move(
-    connection: Connection,
-    job_id: int,
-    to: Status,
-    reason: str | None,
-    *,
-    new_attempt: bool = False,
-    **changes: Any,
-) -> int:
-    """Changes the status, logs it, and returns the number of the current attempt."""
-    row = connection.execute(select(jobs.c.status, jobs.c.attempt).where(jobs.c.id == job_id)).one()
-    if to not in _ALLOWED[Status(row.status)]:
-        raise StoreError(f"job {job_id}: cannot go from {row.status} to {to}")
-    attempt = int(row.attempt) + new_attempt
-    connection.execute(
-        jobs.update().where(jobs.c.id == job_id).values(status=to, reason=reason, attempt=attempt, **changes)
-    )
-    log_transition(connection, job_id, row.status, to, attempt, reason, time.time())
-    return attempt
-
-
-def log_transition(
-    connection: Connection,
-    job_id: int,
-    old: str | None,
-    new: str,
-    attempt: int,
-    reason: str | None,
-    now: float,
-) -> None:
-    connection.execute(
-        transitions.insert().values(
-            job_id=job_id, time=now, from_status=old, to_status=new, attempt=attempt, reason=reason
-        )
-    )
-
-
-def settle_dependents(connection: Connection, job_id: int, status: Status) -> None:
-    """Releases the jobs whose last need this was; gives up those that can no longer run, and those that need them."""
-    ended = [(job_id, status)]
-    while ended:
-        needed, status = ended.pop()
-        name = connection.execute(select(jobs.c.name).where(jobs.c.id == needed)).scalar_one()
-        for dependent in dependents_of(connection, needed, Status.BLOCKED):
-            if status is not Status.SUCCEEDED:
-                was = "" if status is Status.FAILED else "was "
-                reason = f"needs `{name}` (job {needed}), which {was}{status}"
-                move(connection, dependent.id, Status.CANCELLED, reason, ended_at=time.time())
-                ended.append((dependent.id, Status.CANCELLED))
-            elif not unmet_needs(connection, dependent.id):
-                move(connection, dependent.id, Status.QUEUED, None)
-
-
-def unmet_needs(connection: Connection, job_id: int) -> int:
-    query = (
-        select(func.count())
-        .select_from(dependencies.join(jobs, jobs.c.id == dependencies.c.needs_job_id))
-        .where(dependencies.c.job_id == job_id, jobs.c.status != Status.SUCCEEDED)
-    )
-    return connection.execute(query).scalar_one()
-
-
-def dependents_of(connection: Connection, job_id: int, status: Status) -> list[Row[Any]]:
-    query = (
-        select(jobs.c.id, jobs.c.cancel_requested)
-        .join(dependencies, dependencies.c.job_id == jobs.c.id)
-        .where(dependencies.c.needs_job_id == job_id, jobs.c.status == status)
-    )
-    return list(connection.execute(query))
 
 
 def _inserted_id(connection: Connection, insert: Any) -> int:

@@ -9,7 +9,8 @@ from sqlalchemy import Connection
 
 from store.database import Database, StoreError
 from store.jobs import Job, read_job
-from store.lifecycle import dependents_of, log_transition, move, settle_dependents, unmet_needs
+from store.moves import NOT_STARTED, log_transition, move
+from store.needs import dependents_of, hopeless_needs, settle_dependents, unmet_needs
 from store.schema import FINAL, WAITING, Status, jobs
 
 
@@ -43,9 +44,9 @@ def retry(database: Database, job_id: int) -> Job:
         retried = [job_id]
         while retried:
             needed = retried.pop()
-            # A dependent that nobody cancelled was given up because of this job.
+            # A dependent that nobody cancelled was given up because of this job, or of another that still stands in its way.
             for dependent in dependents_of(connection, needed, Status.CANCELLED):
-                if not dependent.cancel_requested:
+                if not dependent.cancel_requested and not hopeless_needs(connection, dependent.id):
                     _requeue(connection, dependent.id, f"job {needed} was retried")
                     retried.append(dependent.id)
         return read_job(connection, job_id)
@@ -89,4 +90,4 @@ def set_priority(database: Database, job_id: int, priority: int) -> Job:
 
 def _requeue(connection: Connection, job_id: int, reason: str) -> None:
     status = Status.BLOCKED if unmet_needs(connection, job_id) else Status.QUEUED
-    move(connection, job_id, status, reason, cancel_requested=False, ended_at=None, exit_code=None)
+    move(connection, job_id, status, reason, cancel_requested=False, **NOT_STARTED, exit_code=None)

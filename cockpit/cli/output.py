@@ -30,6 +30,9 @@ class Styled(str):
     """Text that is ours, colour codes included; everything else is cleaned before it is printed."""
 
 
+JOB_ID = click.IntRange(1, 2**63 - 1)
+job_id = click.argument("job_id", metavar="JOB", type=JOB_ID)
+job_ids = click.argument("job_ids", metavar="JOB...", type=JOB_ID, nargs=-1, required=True)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 

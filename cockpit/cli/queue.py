@@ -1,26 +1,20 @@
-"""Commands about jobs: list, show, why, wait, logs, and the wishes."""
+"""Commands that read the queue: jobs, show, why."""
 
-import sys
 import time
-from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import click
 
 from cockpit.cli import output
-from cockpit.cli.output import json_option, narrate, print_json
+from cockpit.cli.output import job_id, json_option, narrate, print_json
 from cockpit.figures import span
 from cockpit.plain_text import plain_lines
 from store import jobs as store_jobs
-from store import machine, results, wishes
-from store.database import Database, StoreError, open_database
+from store import machine, results
+from store.database import Database, open_database
 from store.jobs import Job
 from store.schema import FINAL, Status
-
-job_ids = click.argument("job_ids", metavar="JOB...", type=int, nargs=-1, required=True)
-job_id = click.argument("job_id", metavar="JOB", type=int)
 
 
 @click.command()
@@ -146,116 +140,6 @@ def explain_wait(database: Database, job: Job) -> str:
     ahead = store_jobs.ahead_of(database, job)
     what = f"{wanted} GPU{'s' * (wanted > 1)}" if wanted else "a CPU slot"
     return f"it waits for {what}; {ahead} ready job{'s' * (ahead != 1)} ahead of it"
-
-
-@click.command()
-@job_ids
-@click.option("--timeout", type=float, help="Give up after this many seconds (exit code 1).")
-def wait(job_ids: tuple[int, ...], timeout: float | None) -> int:
-    """Wait until all of these jobs have ended. Exit code 0 when all succeeded, else 1."""
-    database = open_database()
-    deadline = None if timeout is None else time.monotonic() + timeout
-    for job_id in job_ids:
-        while not (job := store_jobs.get_job(database, job_id)).is_final:
-            if deadline is not None and time.monotonic() > deadline:
-                raise StoreError(f"job {job_id}: is still {job.status} after {timeout:g} s")
-            time.sleep(0.2)
-    ended = [store_jobs.get_job(database, job_id) for job_id in job_ids]
-    for job in ended:
-        narrate(
-            output.clean(f"job {job.id} ({job.name}) {job.status}{f': {job.reason}' if job.reason else ''}")
-        )
-    return 0 if all(job.status is Status.SUCCEEDED for job in ended) else 1
-
-
-@click.command()
-@job_id
-@click.option("--follow", "-f", is_flag=True, help="Go on until the job has ended; exits with its result.")
-@click.option("--lines", "-n", type=click.IntRange(0), help="Only the last N lines.")
-def logs(job_id: int, follow: bool, lines: int | None) -> int:
-    """Print what a job's worker wrote to stdout and stderr."""
-    database = open_database()
-    job = store_jobs.get_job(database, job_id)
-    path = database.run_dir(job_id) / "worker.log"
-    offset = _print_log(path, _tail_offset(path, lines) if lines is not None else 0)
-    while follow and not job.is_final:
-        time.sleep(0.2)
-        job = store_jobs.get_job(database, job_id)
-        offset = _print_log(path, offset)
-    return 1 if follow and job.status is not Status.SUCCEEDED else 0
-
-
-def _print_log(path: Path, offset: int) -> int:
-    if not path.exists():
-        return offset
-    with path.open("rb") as file:
-        file.seek(offset)
-        while block := file.read(1 << 20):
-            # Into a file or a pipe go the very bytes: a block may end inside a character.
-            shown = output.foreign(block.decode("utf-8", "replace")) if sys.stdout.isatty() else block
-            click.echo(shown, nl=False)
-        return file.tell()
-
-
-def _tail_offset(path: Path, lines: int) -> int:
-    """Where the last `lines` lines begin, read from the end: logs can be large."""
-    if not path.exists():
-        return 0
-    with path.open("rb") as file:
-        position = file.seek(0, 2)
-        tail = b""
-        while position > 0 and tail.count(b"\n") <= lines:
-            step = min(1 << 16, position)
-            position = file.seek(position - step)
-            tail = file.read(step) + tail
-    kept = tail.splitlines(keepends=True)[-lines:] if lines else []
-    return position + len(tail) - sum(map(len, kept))
-
-
-def _wish(name: str, text: str, act: Callable[[Database, int], Job]) -> click.Command:
-    """A command that wishes one thing of each of several jobs, and reports all that was refused."""
-
-    @click.command(name, help=text)
-    @job_ids
-    def command(job_ids: tuple[int, ...]) -> int:
-        database = open_database()
-        refused = 0
-        for job_id in job_ids:
-            try:
-                job = act(database, job_id)
-                said = "will be stopped" if job.cancel_requested and not job.is_final else f"is {job.status}"
-                narrate(output.clean(f"job {job.id} ({job.name}) {said}{' (held)' if job.held else ''}"))
-            except StoreError as error:
-                refused += 1
-                narrate(f"error: {error}")
-        machine.nudge(database.home)
-        return 1 if refused else 0
-
-    return command
-
-
-cancel = _wish(
-    "cancel", "Cancel jobs: waiting ones at once, running ones at their next step.", wishes.request_cancel
-)
-retry = _wish("retry", "Queue ended jobs again; they resume from their last checkpoint.", wishes.retry)
-hold = _wish(
-    "hold", "Keep waiting jobs from starting.", lambda database, id_: wishes.set_held(database, id_, True)
-)
-release = _wish(
-    "release", "Let held jobs start.", lambda database, id_: wishes.set_held(database, id_, False)
-)
-
-
-@click.command()
-@job_ids
-@click.option("--to", "level", type=click.IntRange(-1000, 1000), required=True, help="Higher runs first.")
-def priority(job_ids: tuple[int, ...], level: int) -> None:
-    """Change the priority of waiting jobs."""
-    database = open_database()
-    for job_id in job_ids:
-        job = wishes.set_priority(database, job_id, level)
-        narrate(f"job {job.id} ({job.name}) has priority {level}")
-    machine.nudge(database.home)
 
 
 def _summary(job: Job) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import click
 
 from cockpit import comparison
 from cockpit.cli import output
-from cockpit.cli.output import json_option, narrate, print_json
+from cockpit.cli.output import JOB_ID, job_id, json_option, narrate, print_json
 from cockpit.comparison import Comparison, Entry, Verdict
 from store import metrics as store_metrics
 from store import results
@@ -19,7 +19,7 @@ from store.results import ScoredExample
 
 
 @click.command()
-@click.argument("job_id", metavar="JOB", type=int)
+@job_id
 @click.option("--key", "-k", help="One metric: its points. Without it, the list of metrics.")
 @click.option(
     "--width", type=click.IntRange(1), help="Summarise to about this many buckets instead of every point."
@@ -59,10 +59,10 @@ def metrics(
 
 
 @click.command()
-@click.argument("job_ids", metavar="[JOB]...", type=int, nargs=-1)
+@click.argument("job_ids", metavar="[JOB]...", type=JOB_ID, nargs=-1)
 @click.option("--experiment", "-e", help="All finished evaluations of an experiment, by name or number.")
 @click.option(
-    "--baseline", "-b", type=int, metavar="JOB", help="Compare with this one; by default the first."
+    "--baseline", "-b", type=JOB_ID, metavar="JOB", help="Compare with this one; by default the first."
 )
 @click.option("--markdown", is_flag=True, help="Print Markdown.")
 @json_option
@@ -175,11 +175,13 @@ def _as_json(table: Comparison) -> dict[str, Any]:
 
 
 @click.command()
-@click.argument("job_id", metavar="JOB", type=int)
+@job_id
 @click.option(
     "--correct", type=click.Choice(["yes", "no"]), help="Only the right ones, or only the wrong ones."
 )
-@click.option("--versus", type=int, metavar="JOB", help="Only where this other evaluation ended differently.")
+@click.option(
+    "--versus", type=JOB_ID, metavar="JOB", help="Only where this other evaluation ended differently."
+)
 @click.option("--grader", type=click.Choice(comparison.GRADERS), default="strict", show_default=True)
 @click.option("--limit", "-n", type=click.IntRange(1), help="Only the first N.")
 @json_option

@@ -28,7 +28,10 @@ def mcnemar_exact(only_first: int, only_second: int) -> float:
     n, k = only_first + only_second, min(only_first, only_second)
     if n == 0:
         return 1.0
-    tail = sum(math.comb(n, i) for i in range(k + 1))
+    tail = ways = 1  # exact integers: C(n, 0), then each from the one before
+    for i in range(k):
+        ways = ways * (n - i) // (i + 1)
+        tail += ways
     return float(min(1, 2 * tail / 2**n))
 
 

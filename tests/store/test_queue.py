@@ -210,3 +210,26 @@ def test_a_submission_is_queued_whole_or_not_at_all(database: Database) -> None:
 def test_an_unknown_job_is_named(database: Database) -> None:
     with pytest.raises(StoreError, match="job 7: there is no such job\nhint"):
         jobs.get_job(database, 7)
+
+
+def test_retrying_one_of_two_failed_needs_leaves_the_job_given_up_until_the_other_is_retried(
+    database: Database,
+) -> None:
+    a, b, c = enqueue(database, job("a"), job("b"), job("c", "a", "b"))
+    claim_all(database, 9, [])
+    finish(database, a, Status.FAILED)
+    finish(database, b, Status.FAILED)
+    wishes.retry(database, a)
+    assert jobs.get_job(database, c).status is Status.CANCELLED
+
+    wishes.retry(database, b)
+    assert jobs.get_job(database, c).status is Status.BLOCKED
+
+
+def test_a_job_that_waits_for_its_next_attempt_has_no_running_time(database: Database) -> None:
+    (a,) = enqueue(database, job("a", retries=1))
+    claim_all(database, 9, [])
+    lifecycle.mark_running(database, a, {"started_at": 1.0})
+    finish(database, a, Status.FAILED, retry=True)
+
+    assert jobs.get_job(database, a).started_at is None

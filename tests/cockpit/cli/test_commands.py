@@ -248,8 +248,8 @@ def test_what_a_job_says_of_itself_cannot_take_the_terminal_over(
     tunedeck("submit", recipe(f"engine: command\nargv: [sh, -c, {json.dumps(script)}]"), "--wait")
     said = tunedeck("show", "1").stdout
 
-    assert "b�[2J (exit code 1)" in said
-    assert "score       a�[2J" in said
+    assert "b (exit code 1)" in said
+    assert "score       a" in said
     assert "\x1b" not in said
 
 
