@@ -4,6 +4,7 @@ Chaining after an adapter: `continue` trains the same adapter on; `merge` folds 
 """
 
 import json
+import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ from engines.modeling.sources import (
     MERGED_DIR,
     Source,
     entry,
+    moved,
     read_lineage,
     resolve,
     weights_hash,
@@ -76,9 +78,14 @@ def load_model(
 def lineage(block: ModelBlock, run: Run, *, lora: LoraBlock | None, chain: Chain) -> list[dict[str, Any]]:
     """What a model trained from this block is made from, oldest first."""
     source = resolve(block, run)
-    history = read_lineage(source.adapter or source.weights)
+    history = moved(
+        read_lineage(source.adapter or source.weights), source.adapter or Path(source.weights), run.model
+    )
     if source.adapter is None:
-        return [*history, entry(source, "full" if lora is None else "base")]
+        started = entry(source, "full" if lora is None else "base")
+        if block.from_ is not None:  # runs move together, so that one finds the other from where it is
+            started["parent"] = os.path.relpath(source.weights, run.model)
+        return [*history, started]
     if chain == "continue":
         return [*(history or [entry(source, "base")]), entry(source, "continue")]
     merged = [*(history or [entry(source, "base")]), entry(source, "merge")]

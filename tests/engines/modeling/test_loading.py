@@ -227,3 +227,43 @@ def test_a_base_model_that_ends_text_and_turns_differently_stops_on_both(tiny_mo
     ends = {tokenizer.convert_tokens_to_ids(name) for name in ("<|im_end|>", "<|endoftext|>")}
     assert set(model.generation_config.eos_token_id) == ends
     assert model.generation_config.pad_token_id == tokenizer.pad_token_id
+
+
+def test_models_that_build_on_each_other_load_wherever_all_of_their_runs_have_moved(
+    after_prep, make_run, tmp_path
+):
+    """Fresh adapters on merged weights or on another job's full weights, trained further, in runs side by side."""
+    home = tmp_path / "home"
+    (home / "1").mkdir(parents=True)
+    shutil.copytree(after_prep.inputs["prep"], home / "1", dirs_exist_ok=True)
+    steps = [
+        ("2", "1", LORA, "merge"),
+        ("3", "2", LORA, "continue"),
+        ("4", "1", None, "merge"),
+        ("5", "4", LORA, "continue"),
+        ("6", "5", LORA, "continue"),
+    ]
+    expected = {}
+    for name, parent, lora, chain in steps:
+        run = make_run(f"home/{name}", inputs={"parent": home / parent})
+        block = ModelBlock(**{"from": "parent"})
+        model, tokenizer = load(block, run, trainable=True, lora=lora, chain=chain)
+        nudge(model)
+        expected[name] = text(model, tokenizer)
+        save_model(model, tokenizer, run.model, lineage(block, run, lora=lora, chain=chain))
+    shutil.move(home, tmp_path / "elsewhere")
+    for name, outputs in expected.items():
+        again = make_run("eval", inputs={"model": tmp_path / "elsewhere" / name})
+        assert text(*load(ModelBlock(**{"from": "model"}), again)) == outputs
+
+
+def test_an_adapter_finds_the_weights_of_another_run_after_it_alone_has_moved(after_prep, make_run, tmp_path):
+    load(FROM_PREP, after_prep, trainable=True, lora=LORA, chain="merge")
+    model, tokenizer = load(FROM_PREP, after_prep, trainable=True, lora=LORA, chain="merge")
+    save_model(model, tokenizer, after_prep.model, lineage(FROM_PREP, after_prep, lora=LORA, chain="merge"))
+    further = make_run("deep/er/further", inputs={"full": after_prep.dir})
+    block = ModelBlock(**{"from": "full"})
+    model, tokenizer = load(block, further, trainable=True, lora=LORA)
+    save_model(model, tokenizer, further.model, lineage(block, further, lora=LORA, chain="continue"))
+    shutil.move(further.dir, tmp_path / "alone")
+    load(ModelBlock(**{"from": "model"}), make_run("eval", inputs={"model": tmp_path / "alone"}))
