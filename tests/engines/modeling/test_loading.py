@@ -180,6 +180,60 @@ def test_cut_short_weights_are_an_error_with_a_hint(tiny_model, make_run, tmp_pa
         load(ModelBlock(base=str(broken)), make_run())
 
 
+def test_weights_of_another_shape_than_the_config_says_are_an_error_with_a_hint(
+    tiny_model, make_run, tmp_path
+):
+    other = tmp_path / "other"
+    shutil.copytree(tiny_model, other)
+    config = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps({**config, "intermediate_size": 32}))
+    with pytest.raises(RecipeError, match="cannot be loaded"):
+        load(ModelBlock(base=str(other)), make_run())
+
+
+def change_config(adapter, **fields):
+    file = adapter / "adapter_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **fields}))
+
+
+@pytest.mark.parametrize("trained", [True, False])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda adapter: (adapter / "adapter_model.safetensors").unlink(),
+        lambda adapter: (adapter / "adapter_model.safetensors").write_bytes(b"short"),
+        lambda adapter: (adapter / "adapter_config.json").write_text("{"),
+        lambda adapter: change_config(adapter, target_modules=["absent"]),
+    ],
+    ids=["no weights", "weights cut short", "config cut short", "made for another model"],
+)
+def test_a_broken_adapter_is_an_error_with_a_hint(after_prep, spoil, trained):
+    spoil(after_prep.inputs["prep"] / "model")
+    with pytest.raises(RecipeError, match=r"\nhint: "):
+        load(FROM_PREP, after_prep, **({"trainable": True, "lora": LORA} if trained else {}))
+
+
+def test_an_adapter_of_another_rank_than_its_config_says_or_of_no_model_is_an_error(after_prep):
+    prep = after_prep.inputs["prep"] / "model"
+    change_config(prep, r=2)
+    with pytest.raises(RecipeError, match=r"the adapter in .*/prep/model cannot be loaded: .*size mismatch"):
+        load(FROM_PREP, after_prep)
+    (prep / "lineage.json").unlink()
+    change_config(prep, base_model_name_or_path=None)
+    with pytest.raises(RecipeError, match="does not say which model it belongs to"):
+        load(FROM_PREP, after_prep)
+
+
+@pytest.mark.parametrize("template", ["{% for m in", "{{ raise_exception('no answers here') }}"])
+def test_a_chat_template_that_cannot_be_rendered_is_an_error_with_a_hint(
+    tiny_model, make_run, tmp_path, template
+):
+    file = tmp_path / "broken.jinja"
+    file.write_text(template)
+    with pytest.raises(RecipeError, match=r"the chat template does not render .*\nhint: "):
+        load_tokenizer(ModelBlock(base=str(tiny_model), chat_template=str(file)), make_run())
+
+
 def test_a_job_that_is_no_input_or_left_no_model_is_an_error(make_run, tmp_path):
     with pytest.raises(RecipeError, match="`prep` is not an input of this job"):
         load_tokenizer(FROM_PREP, make_run())
