@@ -139,14 +139,15 @@ def test_a_stop_request_ends_at_the_next_step_with_a_checkpoint_and_can_go_on(
     attempt = make_run("stopped")
     record = attempt.events.metrics
 
-    def stop_at_step_3(step, values):
+    def stop_at_step_2(step, values):
         record(step, values)
-        attempt.stop_requested = attempt.stop_requested or step == 3
+        attempt.stop_requested = attempt.stop_requested or step == 2
 
-    attempt.events.metrics = stop_at_step_3
+    attempt.events.metrics = stop_at_step_2
     run(recipe(tiny_model, sums), attempt)
     assert not attempt.model.exists()
-    assert attempt.resume_from == attempt.checkpoints / "checkpoint-4"
+    assert attempt.resume_from == attempt.checkpoints / "checkpoint-3"
+    assert [event["step"] for event in read_events(attempt) if event["kind"] == "checkpoint"] == [3]
     attempt.stop_requested, attempt.events.metrics = False, record
     run(recipe(tiny_model, sums), attempt)
     assert metrics(read_events(attempt), "loss") == metrics(events, "loss")
