@@ -38,12 +38,14 @@ class TrainingRow:
 
 def tokenize_rows(tokenizer: Any, spec: PromptSpec, examples: Sequence[Example]) -> list[TrainingRow]:
     """The rows of the examples. The prompt's tokens are exactly those that generation starts from."""
+    # GPT-2 and its kin have one token for both, which then ends every turn of the chat.
+    bos = None if tokenizer.bos_token_id == tokenizer.eos_token_id else tokenizer.bos_token_id
     rows = []
     for example in examples:
         prompt, completion = render_row(tokenizer, spec, example)
         prompt_ids, input_ids = token_ids(tokenizer, prompt), token_ids(tokenizer, prompt + completion)
         check_prompt_is_prefix(prompt_ids, input_ids, example.id)
-        check_single_bos(input_ids, tokenizer.bos_token_id, example.id)
+        check_single_bos(input_ids, bos, example.id)
         labels = [IGNORED] * len(prompt_ids) + input_ids[len(prompt_ids) :]
         rows.append(TrainingRow(example.id, input_ids, labels))
     return rows

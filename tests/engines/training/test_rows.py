@@ -68,6 +68,13 @@ def test_a_template_that_writes_bos_twice_is_refused(tokenizer):
         tokenize_rows(tokenizer, SPEC, EXAMPLES)
 
 
+def test_a_token_that_is_both_bos_and_eos_may_end_every_turn(tokenizer):
+    """As in GPT-2 and Pythia, whose ChatML ends the turns with it."""
+    tokenizer.bos_token = tokenizer.eos_token
+    for row in tokenize_rows(tokenizer, SPEC, EXAMPLES):
+        assert row.input_ids.count(tokenizer.bos_token_id) == 3
+
+
 def traces(path, *lines):
     path.write_text("".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines))
     return path
