@@ -37,6 +37,13 @@ def test_a_parquet_file_gives_the_same_examples(tmp_path: Path) -> None:
     assert gsm8k.read(str(tmp_path), "train") == lines
 
 
+def test_a_path_may_begin_at_the_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write(tmp_path / "train.jsonl", ROW)
+    assert gsm8k.splits("~") == {"train"}
+    assert len(gsm8k.read("~/train.jsonl", "train")) == 1
+
+
 def test_one_file_is_either_training_or_test_data(tmp_path: Path) -> None:
     train, test = write(tmp_path / "my.jsonl", ROW), write(tmp_path / "my_test.jsonl", ROW)
     assert (
