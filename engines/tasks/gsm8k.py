@@ -76,7 +76,7 @@ def _hub_rows(split: OfficialSplit) -> Iterator[tuple[str, Any]]:
 
     try:
         rows = load_dataset(HUB_ID, "main", split=split)
-    except OSError as error:  # no such file, no network, offline mode: all of them
+    except (OSError, ValueError) as error:  # no network, offline mode, or only another part in the cache
         raise RecipeError(
             f"{HUB_ID} could not be read from the Hugging Face hub: {error}",
             hint="check the network (and HF_HUB_OFFLINE), or set task.path to a local copy",

@@ -89,6 +89,23 @@ def test_files_that_are_not_what_they_should_be_are_refused(tmp_path: Path) -> N
             gsm8k.read(str(tmp_path / name), "train")
 
 
+@pytest.mark.parametrize("cached", [(), ("socratic",)])
+def test_a_hub_that_cannot_be_reached_is_an_error_with_a_hint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cached: tuple[str, ...]
+) -> None:
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path))
+    for part in cached:
+        build = tmp_path / "openai___gsm8k" / part / "0.0.0" / "abc"
+        build.mkdir(parents=True)
+        (build / "dataset_info.json").write_text("{}")
+    with pytest.raises(
+        RecipeError, match=r"(?s)could not be read from the Hugging Face hub: .*\nhint: .*task\.path"
+    ):
+        gsm8k.read(None, "test")
+
+
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real GSM8K files are not here")
 def test_every_gold_answer_of_the_real_data_parses() -> None:
     train, test = gsm8k.read(str(REAL), "train"), gsm8k.read(str(REAL), "test")
