@@ -81,8 +81,10 @@ def traces(path, *lines):
 
 
 def test_traces_are_read_with_their_reasoning_and_normalised_answer(tmp_path):
-    file = traces(tmp_path / "t.jsonl", {"question": "Q", "answer": "a #### b\n\n#### 1,042"}, "")
-    assert read_traces(file, []) == [Example("trace-1", "Q", "a #### b", "1042")]
+    file = traces(
+        tmp_path / "t.jsonl", {"question": "Q", "answer": "a #### b <<6*7=42>>42\n\n#### 1,042"}, ""
+    )
+    assert read_traces(file, []) == [Example("trace-1", "Q", "a #### b 42", "1042")]
 
 
 @pytest.mark.parametrize(
@@ -94,6 +96,7 @@ def test_traces_are_read_with_their_reasoning_and_normalised_answer(tmp_path):
         '{"question": "Q"}',
         '{"question": "Q", "answer": 4}',
         '{"question": "Q", "answer": "4"}',
+        '{"question": "Q", "answer": "#### four"}',
     ],
 )
 def test_a_broken_trace_is_an_error_with_its_line(tmp_path, line):
