@@ -15,6 +15,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from engines.modeling.adapter_shape import check_all_linear, check_same_shape
 from engines.modeling.sources import (
     LINEAGE_FILE,
     MERGED_DIR,
@@ -126,9 +127,12 @@ def _all_weights(source: Source, block: ModelBlock, chain: Chain) -> Any:
 
 def _with_adapter(source: Source, block: ModelBlock, lora: LoraBlock, chain: Chain, run: Run) -> Any:
     if source.adapter is not None and chain == "continue":
-        _same_shape(lora, source.adapter)
+        check_same_shape(lora, source.adapter)
         # Without is_trainable the adapter would be frozen, and training would run to the end and change nothing.
-        return _adapted(source, block, is_trainable=True)
+        model = _adapted(source, block, is_trainable=True)
+        if lora.target_modules == "all-linear":
+            check_all_linear(model, source.adapter)
+        return model
     if source.adapter is not None:
         source = _save_merged(source, block, run.model / MERGED_DIR)
     config = LoraConfig(**lora.model_dump(), task_type="CAUSAL_LM")
@@ -139,23 +143,6 @@ def _with_adapter(source: Source, block: ModelBlock, lora: LoraBlock, chain: Cha
             f"lora.target_modules: {error}",
             hint="use `all-linear`, or names of linear layers that the model has",
         ) from error
-
-
-def _same_shape(lora: LoraBlock, adapter: Path) -> None:
-    """A continued adapter keeps its shape, so a recipe that names another one would be ignored."""
-    saved = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
-    wanted = lora.model_dump(exclude={"target_modules"})
-    if isinstance(lora.target_modules, list):
-        wanted["target_modules"] = sorted(lora.target_modules)
-        saved["target_modules"] = sorted(saved["target_modules"])
-    different = [
-        f"{key}: {value} (adapter: {saved[key]})" for key, value in wanted.items() if saved[key] != value
-    ]
-    if different:
-        raise RecipeError(
-            f"lora: {', '.join(different)}: differs from the adapter in {adapter} that training continues",
-            hint="repeat that adapter's `lora` block, or use `chain: merge` to start a new adapter",
-        )
 
 
 def _save_merged(source: Source, block: ModelBlock, directory: Path) -> Source:

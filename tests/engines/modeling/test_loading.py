@@ -135,6 +135,17 @@ def test_continuing_with_another_shape_is_refused(after_prep):
         load(FROM_PREP, after_prep, trainable=True, lora=LoraBlock(r=16, lora_alpha=8))
 
 
+def test_continuing_an_adapter_on_some_layers_as_one_on_all_is_refused(base, make_run):
+    prep = make_run("prep")
+    some = LoraBlock(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj"])
+    model, tokenizer = load(base, prep, trainable=True, lora=some)
+    save_model(model, tokenizer, prep.model, lineage(base, prep, lora=some, chain="continue"))
+    full = make_run("full", inputs={"prep": prep.dir})
+    load(FROM_PREP, full, trainable=True, lora=some)
+    with pytest.raises(RecipeError, match=r"lora\.target_modules: .*leaves out 15 linear layers"):
+        load(FROM_PREP, full, trainable=True, lora=LORA)
+
+
 def test_training_all_weights_on_an_adapter_needs_merge(after_prep):
     with pytest.raises(RecipeError, match=r"hint: use `chain: merge`"):
         load(FROM_PREP, after_prep, trainable=True)
