@@ -254,6 +254,21 @@ def test_rows_that_are_too_long_are_refused_or_left_out_and_counted(tiny_model, 
     assert message.startswith("left out") and json.loads((attempt.dir / "run.json").read_text())["rows"] < 16
 
 
+def test_development_rows_that_are_all_too_long_are_an_error_with_a_hint(
+    tiny_model, sums, make_run, tmp_path
+):
+    traces = tmp_path / "short.jsonl"
+    traces.write_text(json.dumps({"question": "1?", "answer": "1\n#### 1"}) + "\n")
+    fields = {"traces": str(traces), "train_samples": 1, "max_length": 110, "eval_steps": 1}
+    with pytest.raises(RecipeError, match="no row is as short as 110 tokens"):
+        run(recipe(tiny_model, sums, **fields), make_run())
+
+
+def test_no_steps_at_all_are_refused_rather_than_taken_for_the_epochs(tiny_model, sums):
+    with pytest.raises(ValueError, match="0 steps train nothing"):
+        recipe(tiny_model, sums, max_steps=0)
+
+
 def test_a_bfloat16_full_fine_tune_with_a_tiny_rate_is_refused(tiny_model, sums, make_run):
     model = {"base": str(tiny_model), "dtype": "bfloat16"}
     with pytest.raises(RecipeError, match="rounded away"):
