@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from engines.prompts.spec import PromptSpec
 from engines.recipe.blocks import BaseRecipe, LoraBlock, ModelBlock, Task
@@ -87,6 +87,13 @@ class Recipe(BaseRecipe):
     eval_max_new_tokens: int = Field(256, ge=1)
     """Longest completion in tokens for that."""
 
+    @field_validator("max_steps")
+    @classmethod
+    def _takes_a_step(cls, steps: int) -> int:
+        if steps == 0:
+            raise ValueError("0 steps train nothing; -1 leaves the number to `num_train_epochs`")
+        return steps
+
     @property
     def peak_learning_rate(self) -> float:
         return self.learning_rate or (2e-5 if self.lora is None else 2e-4)
@@ -120,7 +127,9 @@ def run(recipe: Recipe, run: Run) -> None:
     examples = _training_examples(recipe, run.seed)
     rows = _checked_rows(recipe, run, tokenizer, spec, examples)
     dev = load_examples(recipe.task, "dev")[: recipe.eval_samples] if recipe.eval_steps else []
-    dev_rows = [row for row in tokenize_rows(tokenizer, spec, dev) if len(row.input_ids) <= recipe.max_length]
+    dev_rows = tokenize_rows(tokenizer, spec, dev)
+    if dev_rows:
+        dev_rows = preflight.drop_long_rows(dev_rows, recipe.max_length, drop_long=True)
 
     set_seed(run.seed)  # a fresh adapter starts from random numbers
     lora, chain = recipe.lora, recipe.chain

@@ -4,6 +4,9 @@ Chaining after an adapter: `continue` trains the same adapter on; `merge` folds 
 """
 
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,11 +15,13 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from engines.modeling.adapter_shape import check_all_linear, check_same_shape
 from engines.modeling.sources import (
     LINEAGE_FILE,
     MERGED_DIR,
     Source,
     entry,
+    moved,
     read_lineage,
     resolve,
     weights_hash,
@@ -76,9 +81,14 @@ def load_model(
 def lineage(block: ModelBlock, run: Run, *, lora: LoraBlock | None, chain: Chain) -> list[dict[str, Any]]:
     """What a model trained from this block is made from, oldest first."""
     source = resolve(block, run)
-    history = read_lineage(source.adapter or source.weights)
+    history = moved(
+        read_lineage(source.adapter or source.weights), source.adapter or Path(source.weights), run.model
+    )
     if source.adapter is None:
-        return [*history, entry(source, "full" if lora is None else "base")]
+        started = entry(source, "full" if lora is None else "base")
+        if block.from_ is not None:  # runs move together, so that one finds the other from where it is
+            started["parent"] = os.path.relpath(source.weights, run.model)
+        return [*history, started]
     if chain == "continue":
         return [*(history or [entry(source, "base")]), entry(source, "continue")]
     merged = [*(history or [entry(source, "base")]), entry(source, "merge")]
@@ -96,10 +106,9 @@ def save_model(model: Any, tokenizer: Any, directory: Path, made_from: list[dict
 
 
 def _for_generation(source: Source, block: ModelBlock) -> Any:
-    model = _base(source, block)
     if source.adapter is None:
-        return model
-    model = PeftModel.from_pretrained(model, source.adapter)
+        return _base(source, block)
+    model = _adapted(source, block)
     # Merging halves the work of a step and is exact to 2e-7 in float32; in bfloat16 it would shift the logits.
     return model.merge_and_unload() if block.dtype == "float32" else model
 
@@ -118,9 +127,12 @@ def _all_weights(source: Source, block: ModelBlock, chain: Chain) -> Any:
 
 def _with_adapter(source: Source, block: ModelBlock, lora: LoraBlock, chain: Chain, run: Run) -> Any:
     if source.adapter is not None and chain == "continue":
-        _same_shape(lora, source.adapter)
+        check_same_shape(lora, source.adapter)
         # Without is_trainable the adapter would be frozen, and training would run to the end and change nothing.
-        return PeftModel.from_pretrained(_base(source, block), source.adapter, is_trainable=True)
+        model = _adapted(source, block, is_trainable=True)
+        if lora.target_modules == "all-linear":
+            check_all_linear(model, source.adapter)
+        return model
     if source.adapter is not None:
         source = _save_merged(source, block, run.model / MERGED_DIR)
     config = LoraConfig(**lora.model_dump(), task_type="CAUSAL_LM")
@@ -131,23 +143,6 @@ def _with_adapter(source: Source, block: ModelBlock, lora: LoraBlock, chain: Cha
             f"lora.target_modules: {error}",
             hint="use `all-linear`, or names of linear layers that the model has",
         ) from error
-
-
-def _same_shape(lora: LoraBlock, adapter: Path) -> None:
-    """A continued adapter keeps its shape, so a recipe that names another one would be ignored."""
-    saved = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
-    wanted = lora.model_dump(exclude={"target_modules"})
-    if isinstance(lora.target_modules, list):
-        wanted["target_modules"] = sorted(lora.target_modules)
-        saved["target_modules"] = sorted(saved["target_modules"])
-    different = [
-        f"{key}: {value} (adapter: {saved[key]})" for key, value in wanted.items() if saved[key] != value
-    ]
-    if different:
-        raise RecipeError(
-            f"lora: {', '.join(different)}: differs from the adapter in {adapter} that training continues",
-            hint="repeat that adapter's `lora` block, or use `chain: merge` to start a new adapter",
-        )
 
 
 def _save_merged(source: Source, block: ModelBlock, directory: Path) -> Source:
@@ -161,8 +156,8 @@ def _save_merged(source: Source, block: ModelBlock, directory: Path) -> Source:
 
 def _merged(source: Source, block: ModelBlock) -> Any:
     """The adapter folded into its base, in float32 on the CPU, where the rounding error is 2e-7."""
-    base = _base(source, block.model_copy(update={"dtype": "float32"}))
-    return PeftModel.from_pretrained(base, source.adapter).merge_and_unload(safe_merge=True)
+    in_float32 = block.model_copy(update={"dtype": "float32"})
+    return _adapted(source, in_float32).merge_and_unload(safe_merge=True)
 
 
 def _base(source: Source, block: ModelBlock) -> Any:
@@ -179,17 +174,38 @@ def _torch_dtype(block: ModelBlock) -> Any:
     return "auto" if block.dtype == "auto" else getattr(torch, block.dtype)
 
 
+def _adapted(source: Source, block: ModelBlock, *, is_trainable: bool = False) -> Any:
+    assert source.adapter is not None
+    base = _base(source, block)
+    with _load_errors(
+        f"the adapter in {source.adapter}", "train it again, or name the directory of a whole adapter"
+    ):
+        # Peft asks the hub for an adapter that it does not find, and that answer would say nothing of the file.
+        if not any((source.adapter / f"adapter_model.{kind}").is_file() for kind in ("safetensors", "bin")):
+            raise FileNotFoundError("there is no adapter_model.safetensors")
+        return PeftModel.from_pretrained(base, source.adapter, is_trainable=is_trainable)
+
+
 def _loaded(loader: Any, path: str, source: Source, **options: Any) -> Any:
     if source.revision is not None:
         options["revision"] = source.revision
-    try:
+    with _load_errors(
+        f"model `{source.name}`",
+        "check the name and that the hub can be reached (or `HF_HUB_OFFLINE`), or give a local directory",
+    ):
         return loader.from_pretrained(path, **options)
-    except (OSError, ValueError, ImportError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise RecipeError(
-            f"model `{source.name}` cannot be loaded: {reason}",
-            hint="check the name and that the hub can be reached (or `HF_HUB_OFFLINE`), or give a local directory",
-        ) from error
+
+
+@contextmanager
+def _load_errors(what: str, hint: str) -> Iterator[None]:
+    """Files that are missing, cut short, or of another shape than their config says."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except (OSError, ValueError, ImportError, SafetensorError, RuntimeError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise RecipeError(f"{what} cannot be loaded: {reason[:300]}", hint=hint) from error
 
 
 def _agree_on_special_tokens(model: Any, tokenizer: Any) -> None:

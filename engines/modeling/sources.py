@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -41,7 +42,7 @@ def resolve(block: ModelBlock, run: Run) -> Source:
     if block.from_ is not None:
         return _from_directory(_output_of(block.from_, run))
     base = str(block.base)
-    directory = POCKET if base == "pocket" else Path(base).expanduser()
+    directory = POCKET if base == "pocket" else Path(base).expanduser().absolute()
     if directory.is_dir():
         return _from_directory(directory)
     if base == "pocket" or base.startswith((".", "/", "~")) or base.count("/") > 1:
@@ -70,16 +71,36 @@ def _output_of(job: str, run: Run) -> Path:
 def _from_directory(directory: Path) -> Source:
     if not (directory / "adapter_config.json").is_file():
         return Source(name="pocket" if directory == POCKET else str(directory), weights=str(directory))
+    recorded = _base_of_adapter(directory)
     below = [entry for entry in read_lineage(directory) if entry["mode"] == "base"]
-    if not below:
-        config = json.loads((directory / "adapter_config.json").read_text(encoding="utf-8"))
-        below = [{"parent": config["base_model_name_or_path"], "revision": config.get("revision")}]
-    name = below[-1]["parent"]
-    weights = str(POCKET) if name == "pocket" else name
-    # Merged weights travel inside the model directory, so they are found from there wherever it has moved.
-    if (directory / name / "config.json").is_file():
-        weights = str(directory / name)
-    return Source(name=name, weights=weights, adapter=directory, revision=below[-1].get("revision"))
+    name = below[-1]["parent"] if below else recorded.get("base_model_name_or_path")
+    if name is None:
+        raise RecipeError(
+            f"model: the adapter in {directory} does not say which model it belongs to",
+            hint="name that model as `base_model_name_or_path` in its adapter_config.json",
+        )
+    revision = below[-1].get("revision") if below else recorded.get("revision")
+    places = [directory / name, Path(recorded.get("base_model_name_or_path") or name)]
+    return Source(name=name, weights=_weights_below(name, places), adapter=directory, revision=revision)
+
+
+def _base_of_adapter(directory: Path) -> dict[str, Any]:
+    try:
+        config: dict[str, Any] = json.loads((directory / "adapter_config.json").read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RecipeError(
+            f"model: {directory / 'adapter_config.json'} is not JSON: {error}",
+            hint="train that adapter again",
+        ) from error
+    return config
+
+
+def _weights_below(name: str, places: list[Path]) -> str:
+    """The weights that an adapter was trained on: by their place relative to it, else where they were then."""
+    if name == "pocket":
+        return str(POCKET)
+    found = [place for place in places if place.is_absolute() and (place / "config.json").is_file()]
+    return str(found[0] if found else name)
 
 
 def read_lineage(directory: str | Path) -> list[dict[str, Any]]:
@@ -94,6 +115,16 @@ def entry(source: Source, mode: Mode) -> dict[str, Any]:
     directory = source.adapter if source.adapter and mode != "base" else Path(source.weights)
     line: dict[str, Any] = {"parent": parent, "sha256": weights_hash(directory), "mode": mode}
     return line if source.revision is None else {**line, "revision": source.revision}
+
+
+def moved(history: list[dict[str, Any]], old: Path, new: Path) -> list[dict[str, Any]]:
+    """The history for another model directory: weights are named by their place relative to it."""
+    return [
+        {**line, "parent": os.path.relpath(old / line["parent"], new)}
+        if (old / line["parent"] / "config.json").is_file() and not Path(line["parent"]).is_absolute()
+        else line
+        for line in history
+    ]
 
 
 def weights_hash(directory: Path) -> str | None:

@@ -6,6 +6,8 @@ Nothing here adds a token to a vocabulary: new rows of an embedding would be ran
 from pathlib import Path
 from typing import Any
 
+from jinja2.exceptions import TemplateError
+
 from engines.recipe.errors import RecipeError
 
 _PAD_NAMES = (
@@ -86,7 +88,14 @@ def use_end_of_turn_as_eos(tokenizer: Any) -> None:
     teaches is the second, so generation must stop on it.
     """
     messages = [{"role": "user", "content": "?"}, {"role": "assistant", "content": _MARK}]
-    _, found, tail = tokenizer.apply_chat_template(messages, tokenize=False).rpartition(_MARK)
+    try:
+        text = tokenizer.apply_chat_template(messages, tokenize=False)
+    except TemplateError as error:
+        raise RecipeError(
+            f"the chat template does not render a question and its answer: {error}",
+            hint="set `model.chat_template` to a Jinja file that does",
+        ) from error
+    _, found, tail = text.rpartition(_MARK)
     if not found:
         return
     special = set(tokenizer.all_special_ids) | set(tokenizer.get_added_vocab().values())

@@ -4,6 +4,7 @@ What a template does is found out by rendering and comparing, never assumed: whe
 and whether its generation prompt already begins the model's answer (the prefill).
 """
 
+from datetime import date
 from typing import Any
 
 from jinja2.exceptions import TemplateError
@@ -13,6 +14,8 @@ from engines.recipe.errors import RecipeError
 from engines.tasks.example import Example
 
 _PROBE = "0PROBE0"
+_TODAY = date(2024, 7, 26)
+"""The day that prompts are rendered on, in templates that ask: the one that Llama 3.1 writes without asking."""
 
 
 def conversation(tokenizer: Any, spec: PromptSpec, question: str) -> list[dict[str, str]]:
@@ -82,7 +85,8 @@ def _render(tokenizer: Any, messages: list[dict[str, str]], *, add_generation_pr
             "the tokenizer has no chat template, so the prompt cannot be rendered",
             hint="set `model.chat_template` to a Jinja file",
         )
+    # Llama 3.2 and SmolLM3 write today's date: training, evaluation and its repetition must see the same one.
     text: str = tokenizer.apply_chat_template(
-        messages, tokenize=False, add_generation_prompt=add_generation_prompt
+        messages, tokenize=False, add_generation_prompt=add_generation_prompt, strftime_now=_TODAY.strftime
     )
     return text

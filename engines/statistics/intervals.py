@@ -6,10 +6,10 @@ Items are the unit everywhere: two models are compared on the same questions, so
 import math
 import random
 from collections.abc import Sequence
-from statistics import NormalDist, fmean
+from statistics import NormalDist, fmean, variance
 
 
-def wilson(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+def wilson(successes: float, n: float, confidence: float = 0.95) -> tuple[float, float]:
     """Wilson's score interval for a proportion (Wilson 1927). (0, 1) when `n` is 0."""
     if n == 0:
         return 0.0, 1.0
@@ -21,6 +21,19 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> tuple[float, flo
     low = 0.0 if successes == 0 else max(0.0, centre - half)
     high = 1.0 if successes == n else min(1.0, centre + half)
     return low, high
+
+
+def wilson_clustered(shares: Sequence[float], samples: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson's interval for the mean of shares, one a question, each of up to `samples` completions of it.
+
+    The spread of the questions says how many independent completions theirs are worth. Unlike the normal interval
+    it never shrinks to nothing, however few or equal the shares are.
+    """
+    n, mean = len(shares), fmean(shares)
+    spread = variance(shares) if n > 1 else 1.0
+    worth = n * mean * (1 - mean) / spread if spread else math.inf
+    effective = min(max(worth, n), n * samples) if 0 < mean < 1 and n > 1 else n
+    return wilson(mean * effective, effective, confidence)
 
 
 def mcnemar_exact(only_first: int, only_second: int) -> float:

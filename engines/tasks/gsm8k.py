@@ -26,7 +26,7 @@ _LAYOUT = "task.path is a directory with train.jsonl and test.jsonl (or .parquet
 
 def read(path: str | None, split: OfficialSplit) -> list[Example]:
     """The official split, in the order of the file."""
-    rows = _hub_rows(split) if path is None else _local_rows(Path(path), split)
+    rows = _hub_rows(split) if path is None else _local_rows(Path(path).expanduser(), split)
     return [_example(where, row, f"gsm8k-{split}-{index}") for index, (where, row) in enumerate(rows)]
 
 
@@ -35,7 +35,7 @@ def splits(path: str | None) -> set[OfficialSplit]:
     if path is None:
         return {"train", "test"}
     candidates: tuple[OfficialSplit, ...] = ("train", "test")
-    return {split for split in candidates if _split_file(Path(path), split)}
+    return {split for split in candidates if _split_file(Path(path).expanduser(), split)}
 
 
 def strip_calculator_marks(text: str) -> str:
@@ -76,7 +76,7 @@ def _hub_rows(split: OfficialSplit) -> Iterator[tuple[str, Any]]:
 
     try:
         rows = load_dataset(HUB_ID, "main", split=split)
-    except OSError as error:  # no such file, no network, offline mode: all of them
+    except (OSError, ValueError) as error:  # no network, offline mode, or only another part in the cache
         raise RecipeError(
             f"{HUB_ID} could not be read from the Hugging Face hub: {error}",
             hint="check the network (and HF_HUB_OFFLINE), or set task.path to a local copy",

@@ -27,7 +27,12 @@ def load_examples(task: TaskBlock, split: Split) -> list[Example]:
     """All examples of a split: `test` is the official one, `dev` and `train` are parts of the official training split."""
     read = READERS[task.name]
     if split == "test":
-        return read(task.path, "test")
+        questions = read(task.path, "test")
+        if not questions:
+            raise RecipeError(
+                f"task: the test split of {task.name} is empty", hint="check the file that `task.path` names"
+            )
+        return questions
     # A question that is also in the test split is no training material, whoever put it there.
     held_out = read(task.path, "test") if "test" in SPLITS[task.name](task.path) else []
     pool = distinct(read(task.path, "train"), (question_key(example.question) for example in held_out))

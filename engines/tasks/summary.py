@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from statistics import NormalDist, fmean, stdev
+from statistics import fmean
 
-from engines.statistics.intervals import wilson
+from engines.statistics.intervals import wilson, wilson_clustered
 from engines.statistics.pass_at_k import majority_at_k, pass_at_k, powers_of_two
 from engines.tasks.grading import GRADERS
 from engines.tasks.scored import ScoredExample
@@ -35,8 +35,10 @@ assert set(GRADERS) <= set(SHARES)
 def summarize(rows: Sequence[ScoredExample]) -> list[Score]:
     """All scores of an evaluation. Questions are the unit: several samples of one are no independent evidence."""
     questions = _by_question(rows)
+    most = max(len(group) for group in questions)
     scores = [
-        _share(name, [fmean(map(holds, samples)) for samples in questions]) for name, holds in SHARES.items()
+        _share(name, [fmean(map(holds, group)) for group in questions], most)
+        for name, holds in SHARES.items()
     ]
     values = {score.name: score.value for score in scores}
     lengths = sorted(row.tokens for row in rows)
@@ -64,13 +66,14 @@ def _sampled(questions: list[list[ScoredExample]], samples: int) -> list[Score]:
     correct = [sum(row.robust for row in group) for group in questions]
     wrong = [_wrong_answers(group) for group in questions]
     sizes = [len(group) for group in questions]
-    scores = [_share(f"avg@{samples}", [right / size for right, size in zip(correct, sizes, strict=True)])]
+    right_shares = [right / size for right, size in zip(correct, sizes, strict=True)]
+    scores = [_share(f"avg@{samples}", right_shares, max(sizes))]
     for k in powers_of_two(samples):
         passed = [pass_at_k(size, right, k) for size, right in zip(sizes, correct, strict=True)]
         votes = [
             majority_at_k(size, right, bad, k) for size, right, bad in zip(sizes, correct, wrong, strict=True)
         ]
-        scores += [_share(f"pass@{k}", passed), _share(f"maj@{k}", votes)]
+        scores += [_share(f"pass@{k}", passed, max(sizes)), _share(f"maj@{k}", votes, max(sizes))]
     return scores
 
 
@@ -82,14 +85,13 @@ def _wrong_answers(group: list[ScoredExample]) -> list[int]:
     return list(answers.values())
 
 
-def _share(name: str, per_question: list[float]) -> Score:
-    """A mean over questions with its 95 % interval: Wilson's for yes and no, else from the spread of the questions."""
+def _share(name: str, per_question: list[float], samples: int) -> Score:
+    """A mean over questions with its 95 % interval."""
     n, value = len(per_question), fmean(per_question)
     if all(share in (0.0, 1.0) for share in per_question):
         low, high = wilson(round(value * n), n)
     else:
-        half = NormalDist().inv_cdf(0.975) * (stdev(per_question) / n**0.5 if n > 1 else 1.0)
-        low, high = max(0.0, value - half), min(1.0, value + half)
+        low, high = wilson_clustered(per_question, samples)
     return Score(name, value, {"n": n, "low": low, "high": high})
 
 

@@ -67,11 +67,19 @@ class StopOnRequest(TrainerCallback):
 
     def __init__(self, run: Run) -> None:
         self.run = run
+        self._saved_step = 0
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if self.run.stop_requested:
             control.should_save = True
             control.should_training_stop = True
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._saved_step = state.global_step
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        # Stopping ends the epoch, which would write this step's checkpoint once more, over a complete one.
+        control.should_save = control.should_save and self._saved_step < state.global_step
 
 
 class GreedyEvalCallback(TrainerCallback):

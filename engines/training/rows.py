@@ -15,7 +15,9 @@ from datasets import Dataset
 from engines.prompts.rendering import render_row, token_ids
 from engines.prompts.spec import PromptSpec
 from engines.recipe.errors import RecipeError
+from engines.tasks.answers import parse_number
 from engines.tasks.example import Example
+from engines.tasks.gsm8k import strip_calculator_marks
 from engines.tasks.splits import question_key
 from engines.training.preflight import check_prompt_is_prefix, check_single_bos
 
@@ -38,12 +40,14 @@ class TrainingRow:
 
 def tokenize_rows(tokenizer: Any, spec: PromptSpec, examples: Sequence[Example]) -> list[TrainingRow]:
     """The rows of the examples. The prompt's tokens are exactly those that generation starts from."""
+    # GPT-2 and its kin have one token for both, which then ends every turn of the chat.
+    bos = None if tokenizer.bos_token_id == tokenizer.eos_token_id else tokenizer.bos_token_id
     rows = []
     for example in examples:
         prompt, completion = render_row(tokenizer, spec, example)
         prompt_ids, input_ids = token_ids(tokenizer, prompt), token_ids(tokenizer, prompt + completion)
         check_prompt_is_prefix(prompt_ids, input_ids, example.id)
-        check_single_bos(input_ids, tokenizer.bos_token_id, example.id)
+        check_single_bos(input_ids, bos, example.id)
         labels = [IGNORED] * len(prompt_ids) + input_ids[len(prompt_ids) :]
         rows.append(TrainingRow(example.id, input_ids, labels))
     return rows
@@ -87,9 +91,10 @@ def _parse_trace(line: str, where: str) -> tuple[str, str, str]:
         reasoning, mark, answer = text.rpartition("####")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RecipeError(f"{where}: is not an object with `question` and `answer`", hint=hint) from error
-    if not mark or not answer.strip():
+    answer = answer.strip().replace(",", "")
+    if not mark or parse_number(answer) is None:
         raise RecipeError(f"{where}: the answer does not end in `#### <number>`", hint=hint)
-    return question, reasoning.strip(), answer.strip().replace(",", "")
+    return question, strip_calculator_marks(reasoning).strip(), answer
 
 
 def describe_rows(tokenizer: Any, spec: PromptSpec, rows: Sequence[TrainingRow], shown: int = 3) -> str:

@@ -139,14 +139,15 @@ def test_a_stop_request_ends_at_the_next_step_with_a_checkpoint_and_can_go_on(
     attempt = make_run("stopped")
     record = attempt.events.metrics
 
-    def stop_at_step_3(step, values):
+    def stop_at_step_2(step, values):
         record(step, values)
-        attempt.stop_requested = attempt.stop_requested or step == 3
+        attempt.stop_requested = attempt.stop_requested or step == 2
 
-    attempt.events.metrics = stop_at_step_3
+    attempt.events.metrics = stop_at_step_2
     run(recipe(tiny_model, sums), attempt)
     assert not attempt.model.exists()
-    assert attempt.resume_from == attempt.checkpoints / "checkpoint-4"
+    assert attempt.resume_from == attempt.checkpoints / "checkpoint-3"
+    assert [event["step"] for event in read_events(attempt) if event["kind"] == "checkpoint"] == [3]
     attempt.stop_requested, attempt.events.metrics = False, record
     run(recipe(tiny_model, sums), attempt)
     assert metrics(read_events(attempt), "loss") == metrics(events, "loss")
@@ -251,6 +252,21 @@ def test_rows_that_are_too_long_are_refused_or_left_out_and_counted(tiny_model, 
     run(recipe(tiny_model, sums, **lengths, drop_long=True, num_train_epochs=1), attempt)
     [message] = [event["text"] for event in read_events(attempt) if event["kind"] == "message"]
     assert message.startswith("left out") and json.loads((attempt.dir / "run.json").read_text())["rows"] < 16
+
+
+def test_development_rows_that_are_all_too_long_are_an_error_with_a_hint(
+    tiny_model, sums, make_run, tmp_path
+):
+    traces = tmp_path / "short.jsonl"
+    traces.write_text(json.dumps({"question": "1?", "answer": "1\n#### 1"}) + "\n")
+    fields = {"traces": str(traces), "train_samples": 1, "max_length": 110, "eval_steps": 1}
+    with pytest.raises(RecipeError, match="no row is as short as 110 tokens"):
+        run(recipe(tiny_model, sums, **fields), make_run())
+
+
+def test_no_steps_at_all_are_refused_rather_than_taken_for_the_epochs(tiny_model, sums):
+    with pytest.raises(ValueError, match="0 steps train nothing"):
+        recipe(tiny_model, sums, max_steps=0)
 
 
 def test_a_bfloat16_full_fine_tune_with_a_tiny_rate_is_refused(tiny_model, sums, make_run):

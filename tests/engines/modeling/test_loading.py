@@ -135,6 +135,17 @@ def test_continuing_with_another_shape_is_refused(after_prep):
         load(FROM_PREP, after_prep, trainable=True, lora=LoraBlock(r=16, lora_alpha=8))
 
 
+def test_continuing_an_adapter_on_some_layers_as_one_on_all_is_refused(base, make_run):
+    prep = make_run("prep")
+    some = LoraBlock(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj"])
+    model, tokenizer = load(base, prep, trainable=True, lora=some)
+    save_model(model, tokenizer, prep.model, lineage(base, prep, lora=some, chain="continue"))
+    full = make_run("full", inputs={"prep": prep.dir})
+    load(FROM_PREP, full, trainable=True, lora=some)
+    with pytest.raises(RecipeError, match=r"lora\.target_modules: .*leaves out 15 linear layers"):
+        load(FROM_PREP, full, trainable=True, lora=LORA)
+
+
 def test_training_all_weights_on_an_adapter_needs_merge(after_prep):
     with pytest.raises(RecipeError, match=r"hint: use `chain: merge`"):
         load(FROM_PREP, after_prep, trainable=True)
@@ -178,6 +189,60 @@ def test_cut_short_weights_are_an_error_with_a_hint(tiny_model, make_run, tmp_pa
     (broken / "model.safetensors").write_bytes((tiny_model / "model.safetensors").read_bytes()[:1000])
     with pytest.raises(RecipeError, match="cannot be loaded"):
         load(ModelBlock(base=str(broken)), make_run())
+
+
+def test_weights_of_another_shape_than_the_config_says_are_an_error_with_a_hint(
+    tiny_model, make_run, tmp_path
+):
+    other = tmp_path / "other"
+    shutil.copytree(tiny_model, other)
+    config = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps({**config, "intermediate_size": 32}))
+    with pytest.raises(RecipeError, match="cannot be loaded"):
+        load(ModelBlock(base=str(other)), make_run())
+
+
+def change_config(adapter, **fields):
+    file = adapter / "adapter_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **fields}))
+
+
+@pytest.mark.parametrize("trained", [True, False])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda adapter: (adapter / "adapter_model.safetensors").unlink(),
+        lambda adapter: (adapter / "adapter_model.safetensors").write_bytes(b"short"),
+        lambda adapter: (adapter / "adapter_config.json").write_text("{"),
+        lambda adapter: change_config(adapter, target_modules=["absent"]),
+    ],
+    ids=["no weights", "weights cut short", "config cut short", "made for another model"],
+)
+def test_a_broken_adapter_is_an_error_with_a_hint(after_prep, spoil, trained):
+    spoil(after_prep.inputs["prep"] / "model")
+    with pytest.raises(RecipeError, match=r"\nhint: "):
+        load(FROM_PREP, after_prep, **({"trainable": True, "lora": LORA} if trained else {}))
+
+
+def test_an_adapter_of_another_rank_than_its_config_says_or_of_no_model_is_an_error(after_prep):
+    prep = after_prep.inputs["prep"] / "model"
+    change_config(prep, r=2)
+    with pytest.raises(RecipeError, match=r"the adapter in .*/prep/model cannot be loaded: .*size mismatch"):
+        load(FROM_PREP, after_prep)
+    (prep / "lineage.json").unlink()
+    change_config(prep, base_model_name_or_path=None)
+    with pytest.raises(RecipeError, match="does not say which model it belongs to"):
+        load(FROM_PREP, after_prep)
+
+
+@pytest.mark.parametrize("template", ["{% for m in", "{{ raise_exception('no answers here') }}"])
+def test_a_chat_template_that_cannot_be_rendered_is_an_error_with_a_hint(
+    tiny_model, make_run, tmp_path, template
+):
+    file = tmp_path / "broken.jinja"
+    file.write_text(template)
+    with pytest.raises(RecipeError, match=r"the chat template does not render .*\nhint: "):
+        load_tokenizer(ModelBlock(base=str(tiny_model), chat_template=str(file)), make_run())
 
 
 def test_a_job_that_is_no_input_or_left_no_model_is_an_error(make_run, tmp_path):
@@ -227,3 +292,43 @@ def test_a_base_model_that_ends_text_and_turns_differently_stops_on_both(tiny_mo
     ends = {tokenizer.convert_tokens_to_ids(name) for name in ("<|im_end|>", "<|endoftext|>")}
     assert set(model.generation_config.eos_token_id) == ends
     assert model.generation_config.pad_token_id == tokenizer.pad_token_id
+
+
+def test_models_that_build_on_each_other_load_wherever_all_of_their_runs_have_moved(
+    after_prep, make_run, tmp_path
+):
+    """Fresh adapters on merged weights or on another job's full weights, trained further, in runs side by side."""
+    home = tmp_path / "home"
+    (home / "1").mkdir(parents=True)
+    shutil.copytree(after_prep.inputs["prep"], home / "1", dirs_exist_ok=True)
+    steps = [
+        ("2", "1", LORA, "merge"),
+        ("3", "2", LORA, "continue"),
+        ("4", "1", None, "merge"),
+        ("5", "4", LORA, "continue"),
+        ("6", "5", LORA, "continue"),
+    ]
+    expected = {}
+    for name, parent, lora, chain in steps:
+        run = make_run(f"home/{name}", inputs={"parent": home / parent})
+        block = ModelBlock(**{"from": "parent"})
+        model, tokenizer = load(block, run, trainable=True, lora=lora, chain=chain)
+        nudge(model)
+        expected[name] = text(model, tokenizer)
+        save_model(model, tokenizer, run.model, lineage(block, run, lora=lora, chain=chain))
+    shutil.move(home, tmp_path / "elsewhere")
+    for name, outputs in expected.items():
+        again = make_run("eval", inputs={"model": tmp_path / "elsewhere" / name})
+        assert text(*load(ModelBlock(**{"from": "model"}), again)) == outputs
+
+
+def test_an_adapter_finds_the_weights_of_another_run_after_it_alone_has_moved(after_prep, make_run, tmp_path):
+    load(FROM_PREP, after_prep, trainable=True, lora=LORA, chain="merge")
+    model, tokenizer = load(FROM_PREP, after_prep, trainable=True, lora=LORA, chain="merge")
+    save_model(model, tokenizer, after_prep.model, lineage(FROM_PREP, after_prep, lora=LORA, chain="merge"))
+    further = make_run("deep/er/further", inputs={"full": after_prep.dir})
+    block = ModelBlock(**{"from": "full"})
+    model, tokenizer = load(block, further, trainable=True, lora=LORA)
+    save_model(model, tokenizer, further.model, lineage(block, further, lora=LORA, chain="continue"))
+    shutil.move(further.dir, tmp_path / "alone")
+    load(ModelBlock(**{"from": "model"}), make_run("eval", inputs={"model": tmp_path / "alone"}))

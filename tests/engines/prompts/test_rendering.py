@@ -47,6 +47,11 @@ def test_a_template_that_refuses_or_drops_the_system_message_gets_it_in_the_user
     assert messages == [{"role": "user", "content": "Be brief.\n\n1+1?"}]
 
 
+def test_a_template_that_writes_todays_date_gives_the_same_prompt_every_day() -> None:
+    dated = tokenizer_with("{{ 'Today: ' + strftime_now('%d %b %Y') + '\n' }}" + CHATML)
+    assert render_prompt(dated, PromptSpec(), "1+1?").startswith("Today: 26 Jul 2024\n")
+
+
 def test_prompt_and_completion_of_a_row_join_to_the_rendered_conversation() -> None:
     prompt, completion = render_row(tokenizer_with(CHATML), PromptSpec(), EXAMPLE)
     assert prompt == render_prompt(tokenizer_with(CHATML), PromptSpec(), EXAMPLE.question)

@@ -5,7 +5,14 @@ import random
 import pytest
 from scipy import stats
 
-from engines.statistics.intervals import holm, mcnemar_exact, paired_bootstrap, paired_difference, wilson
+from engines.statistics.intervals import (
+    holm,
+    mcnemar_exact,
+    paired_bootstrap,
+    paired_difference,
+    wilson,
+    wilson_clustered,
+)
 
 
 @pytest.mark.parametrize(("successes", "n"), [(0, 10), (1, 10), (5, 10), (10, 10), (777, 1319), (3, 100000)])
@@ -73,3 +80,18 @@ def test_the_bootstrap_sees_a_clear_difference_and_not_a_missing_one() -> None:
 )
 def test_holm_by_hand(p_values: list[float], adjusted: list[float]) -> None:
     assert holm(p_values) == pytest.approx(adjusted)
+
+
+@pytest.mark.parametrize(("alpha", "beta"), [(0.05, 1.0), (0.5, 0.5), (8.0, 8.0), (3.0, 0.2)])
+def test_the_interval_of_several_samples_holds_the_truth_as_often_as_it_says(
+    alpha: float, beta: float
+) -> None:
+    """Questions of differing difficulty, four samples of each."""
+    draw = random.Random(5)
+    truth, held = alpha / (alpha + beta), 0
+    for _ in range(1000):
+        difficulty = [draw.betavariate(alpha, beta) for _ in range(60)]
+        shares = [sum(draw.random() < p for _ in range(4)) / 4 for p in difficulty]
+        low, high = wilson_clustered(shares, 4)
+        held += low <= truth <= high
+    assert 0.93 <= held / 1000 <= 0.98

@@ -37,6 +37,13 @@ def test_a_parquet_file_gives_the_same_examples(tmp_path: Path) -> None:
     assert gsm8k.read(str(tmp_path), "train") == lines
 
 
+def test_a_path_may_begin_at_the_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write(tmp_path / "train.jsonl", ROW)
+    assert gsm8k.splits("~") == {"train"}
+    assert len(gsm8k.read("~/train.jsonl", "train")) == 1
+
+
 def test_one_file_is_either_training_or_test_data(tmp_path: Path) -> None:
     train, test = write(tmp_path / "my.jsonl", ROW), write(tmp_path / "my_test.jsonl", ROW)
     assert (
@@ -80,6 +87,23 @@ def test_files_that_are_not_what_they_should_be_are_refused(tmp_path: Path) -> N
     }.items():
         with pytest.raises(RecipeError, match=message):
             gsm8k.read(str(tmp_path / name), "train")
+
+
+@pytest.mark.parametrize("cached", [(), ("socratic",)])
+def test_a_hub_that_cannot_be_reached_is_an_error_with_a_hint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cached: tuple[str, ...]
+) -> None:
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path))
+    for part in cached:
+        build = tmp_path / "openai___gsm8k" / part / "0.0.0" / "abc"
+        build.mkdir(parents=True)
+        (build / "dataset_info.json").write_text("{}")
+    with pytest.raises(
+        RecipeError, match=r"(?s)could not be read from the Hugging Face hub: .*\nhint: .*task\.path"
+    ):
+        gsm8k.read(None, "test")
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real GSM8K files are not here")

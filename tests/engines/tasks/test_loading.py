@@ -58,3 +58,9 @@ def test_the_data_hash_sees_content_and_order(task: TaskBlock) -> None:
     examples = load_examples(task, "dev")
     assert data_hash(examples) == data_hash(load_examples(task, "dev")) != data_hash(examples[::-1])
     assert len(data_hash(examples)) == 16 and data_hash(examples[:-1]) != data_hash(examples)
+
+
+def test_an_empty_test_split_is_an_error_with_a_hint(task: TaskBlock) -> None:
+    (Path(str(task.path)) / "test.jsonl").write_text("")
+    with pytest.raises(RecipeError, match=r"test split of gsm8k is empty\nhint: "):
+        load_examples(task, "test")

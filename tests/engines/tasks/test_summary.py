@@ -59,6 +59,15 @@ def test_several_samples_count_once_a_question_in_the_interval():
     assert scores["robust"].fields["high"] - scores["robust"].fields["low"] > 0.25
 
 
+def test_equal_or_very_rare_successes_still_leave_doubt():
+    halves = by_name([row(f"q{n}", sample, "78"[sample]) for n in range(10) for sample in range(2)])["robust"]
+    low, high = wilson(10, 20)
+    assert (halves.fields["low"], halves.fields["high"]) == pytest.approx((low, high))
+    once = [row(f"q{n}", sample, "7" if n == sample == 0 else "8") for n in range(50) for sample in range(4)]
+    rare = by_name(once)["robust"].fields
+    assert 0 < rare["low"] < 1 / 200 and rare["high"] == pytest.approx(wilson(1, 200)[1], rel=0.1)
+
+
 def test_majority_votes_ignore_completions_without_a_number():
     answers = ["7", "! no idea", "! none", "8", "7"]
     scores = by_name([row("a", sample, answer) for sample, answer in enumerate(answers)])

@@ -86,6 +86,23 @@ def test_saved_weights_are_compared_with_the_trained_ones(tiny_model, tokenizer,
         postflight.check_saved(model, tokenizer, tmp_path, PROMPTS)
 
 
+def test_saved_weights_are_compared_under_the_attention_that_they_were_trained_with(
+    tiny_model, tokenizer, tmp_path, monkeypatch
+):
+    model = AutoModelForCausalLM.from_pretrained(tiny_model, attn_implementation="eager").eval()
+    model.save_pretrained(tmp_path)
+    compared = []
+    greedy = postflight._greedy
+
+    def remember(model, *arguments):
+        compared.append(model.config._attn_implementation)
+        return greedy(model, *arguments)
+
+    monkeypatch.setattr(postflight, "_greedy", remember)
+    postflight.check_saved(model, tokenizer, tmp_path, PROMPTS)
+    assert compared == ["eager", "eager"]
+
+
 def test_weights_that_are_no_numbers_are_an_error(adapted):
     postflight.check_finite(adapted)
     with torch.no_grad():

@@ -68,14 +68,23 @@ def test_a_template_that_writes_bos_twice_is_refused(tokenizer):
         tokenize_rows(tokenizer, SPEC, EXAMPLES)
 
 
+def test_a_token_that_is_both_bos_and_eos_may_end_every_turn(tokenizer):
+    """As in GPT-2 and Pythia, whose ChatML ends the turns with it."""
+    tokenizer.bos_token = tokenizer.eos_token
+    for row in tokenize_rows(tokenizer, SPEC, EXAMPLES):
+        assert row.input_ids.count(tokenizer.bos_token_id) == 3
+
+
 def traces(path, *lines):
     path.write_text("".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines))
     return path
 
 
 def test_traces_are_read_with_their_reasoning_and_normalised_answer(tmp_path):
-    file = traces(tmp_path / "t.jsonl", {"question": "Q", "answer": "a #### b\n\n#### 1,042"}, "")
-    assert read_traces(file, []) == [Example("trace-1", "Q", "a #### b", "1042")]
+    file = traces(
+        tmp_path / "t.jsonl", {"question": "Q", "answer": "a #### b <<6*7=42>>42\n\n#### 1,042"}, ""
+    )
+    assert read_traces(file, []) == [Example("trace-1", "Q", "a #### b 42", "1042")]
 
 
 @pytest.mark.parametrize(
@@ -87,6 +96,7 @@ def test_traces_are_read_with_their_reasoning_and_normalised_answer(tmp_path):
         '{"question": "Q"}',
         '{"question": "Q", "answer": 4}',
         '{"question": "Q", "answer": "4"}',
+        '{"question": "Q", "answer": "#### four"}',
     ],
 )
 def test_a_broken_trace_is_an_error_with_its_line(tmp_path, line):
