@@ -137,6 +137,7 @@ def run(recipe: Recipe, run: Run) -> None:
         recipe.model, run, tokenizer=tokenizer, device=device, trainable=True, lora=lora, chain=chain
     )
     made_from = lineage(recipe.model, run, lora=lora, chain=chain)
+    preflight.check_context([*rows, *dev_rows], model.config)
     trainable = preflight.check_trainable(model)
     preflight.check_precision(model.parameters(), recipe.peak_learning_rate)
     preflight.check_pad(tokenizer.pad_token_id, end_token_ids(tokenizer, model))
@@ -240,7 +241,11 @@ def _arguments(recipe: Recipe, run: Run, device: "torch.device") -> Any:
     from trl import SFTConfig
 
     on_gpu = device.type == "cuda"
-    bf16 = recipe.bf16 if recipe.bf16 is not None else on_gpu and torch.cuda.is_bf16_supported()
+    bf16 = (
+        recipe.bf16
+        if recipe.bf16 is not None
+        else on_gpu and torch.cuda.is_bf16_supported(including_emulation=False)
+    )
     return SFTConfig(
         output_dir=str(run.checkpoints),
         seed=run.seed,

@@ -41,7 +41,14 @@ def choose_device(device: Device) -> torch.device:
             "device: `cuda` was asked for, but this process sees no GPU",
             hint="use `device: auto`, or give the job a GPU with `resources: {gpus: 1}`",
         )
-    return torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
+    if device == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    if torch.cuda.device_count() > 1:
+        raise RecipeError(
+            f"resources.gpus: the job was given {torch.cuda.device_count()} GPUs, and this engine uses one",
+            hint="set `resources: {gpus: 1}`",
+        )
+    return torch.device("cuda")
 
 
 def load_tokenizer(block: ModelBlock, run: Run) -> Any:

@@ -88,6 +88,17 @@ def drop_long_rows(rows: Sequence[AnyRow], max_length: int, drop_long: bool) -> 
     return kept
 
 
+def check_context(rows: Sequence[Row], config: Any) -> None:
+    """Positions that the model was never made for have no meaning to it, or crash on a GPU without a word."""
+    context = getattr(config.get_text_config(), "max_position_embeddings", None)
+    longest = max((len(row.input_ids) for row in rows), default=0)
+    if context is not None and longest > context:
+        raise RecipeError(
+            f"max_length: a row has {longest} tokens, and the model's context is {context}",
+            hint=f"set `max_length: {context}` and `drop_long: true` to train without such rows",
+        )
+
+
 def check_precision(parameters: Iterable[torch.nn.Parameter], learning_rate: float) -> None:
     """Trained weights in 16 bits with a small learning rate hardly move: the updates are rounded away."""
     low = {parameter.dtype for parameter in parameters if parameter.requires_grad} & {

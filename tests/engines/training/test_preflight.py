@@ -2,6 +2,7 @@ from dataclasses import dataclass
 
 import pytest
 import torch
+from transformers import LlamaConfig
 
 from engines.recipe.errors import RecipeError
 from engines.training import preflight
@@ -75,6 +76,14 @@ def test_long_rows_are_refused_unless_the_recipe_drops_them():
     assert preflight.drop_long_rows(data, 8, drop_long=True) == [data[0], data[2]]
     with pytest.raises(RecipeError, match="no row is as short"):
         preflight.drop_long_rows(data, 2, drop_long=True)
+
+
+def test_rows_beyond_the_models_context_are_refused():
+    config = LlamaConfig(max_position_embeddings=8)
+    preflight.check_context(rows([1] * 8, [1] * 3), config)
+    preflight.check_context([], config)
+    with pytest.raises(RecipeError, match="a row has 9 tokens, and the model's context is 8"):
+        preflight.check_context(rows([1] * 3, [1] * 9), config)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
