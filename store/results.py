@@ -152,11 +152,6 @@ def get_experiment(database: Database, experiment_id: int) -> Experiment:
     return Experiment(**row._mapping)
 
 
-def list_experiments(database: Database) -> list[Experiment]:
-    with database.read() as connection:
-        return [Experiment(**row._mapping) for row in connection.execute(select(experiments))]
-
-
 def last_failure(database: Database, job_id: int, since: float) -> str | None:
     """The first line of what a worker said when it failed, if it did after `since`."""
     query = (
