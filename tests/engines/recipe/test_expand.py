@@ -5,6 +5,7 @@ import pytest
 from engines.recipe.document import parse_document
 from engines.recipe.errors import InvalidRecipeError, RecipeError
 from engines.recipe.expand import Plan, expand
+from engines.recipe.schemas import ENGINES
 
 
 def plan(text: str, *overrides: str) -> Plan:
@@ -144,7 +145,7 @@ def test_all_mistakes_are_reported_together_with_line_and_hint() -> None:
 
     for line in (
         "r.yaml:1: defaults.prioriti: no job here has this key\n  hint: did you mean `priority`?",
-        "r.yaml:3: jobs.a.engine: there is no engine `comand`; the engines are: sft, eval",
+        f"r.yaml:3: jobs.a.engine: there is no engine `comand`; the engines are: {', '.join(ENGINES)}",
         "r.yaml:4: jobs.b.argv: is required",
         "r.yaml:6: jobs.b.arvg: unknown key; allowed: argv,",
         "hint: did you mean `argv`?",
