@@ -103,7 +103,8 @@ def show(job_id: int, as_json: bool) -> None:
         click.echo(output.clean(f"artifact    {artifact.name}  {artifact.path}"))
     for message in messages:
         if message.text:
-            click.echo(output.clean(f"{message.level:<11} {message.text}"))
+            first, *more = plain_lines(message.text)
+            click.echo("\n".join([f"{message.level:<11} {first}", *(f"{'':<11} {line}" for line in more)]))
     import yaml
 
     click.echo("\nrecipe")
