@@ -18,6 +18,7 @@ Kinds and their fields:
     failed      error, hint, traceback
 """
 
+import errno
 import math
 import os
 import time
@@ -32,9 +33,10 @@ LONGEST_LINE = 16 << 20
 
 
 class EventWriter:
-    """Appends events to `run_dir/events.jsonl`. Nothing is buffered in the process."""
+    """Appends events to `run_dir/events.jsonl`. Nothing is buffered in the process, unless the disk is full."""
 
     def __init__(self, run_dir: Path) -> None:
+        self._unwritten = b""
         self._file = os.open(run_dir / FILE_NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         # A writer that was killed inside a line must not swallow our first one.
         size = os.fstat(self._file).st_size
@@ -65,9 +67,15 @@ class EventWriter:
 
     def _write(self, event: dict[str, Any]) -> None:
         line = orjson.dumps(event, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY)
-        written = os.write(self._file, line)
-        while written < len(line):  # a full disk or a signal can cut a write short
-            written += os.write(self._file, line[written:])
+        data = self._unwritten + line if self._unwritten else line
+        try:
+            while data:
+                data = data[os.write(self._file, data) :]
+        except OSError as error:
+            # A full disk must not end a training run: the line waits for room, and goes out before the next.
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+        self._unwritten = data
 
 
 def _as_json(value: float) -> Any:
