@@ -131,7 +131,8 @@ def _outcome(database: Database, job: Job, was_started: bool, ending: dict[str, 
     def outcome(status: Status, text: str | None, retry: bool = False) -> Outcome:
         return Outcome(status, code, text, retry, ending["ended_at"], usage)
 
-    if code == 0 and reason == "exited":  # many programs exit with 0 when they are stopped halfway
+    # Many programs exit with 0 when they are stopped halfway; our engines only when they are done.
+    if code == 0 and (reason == "exited" or job.engine != "command"):
         return outcome(Status.SUCCEEDED, None)
     if reason == "timeout":
         return outcome(

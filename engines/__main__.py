@@ -49,7 +49,7 @@ def main(run_dir: Path) -> int:
         text = error.message if isinstance(error, RecipeError) else f"{type(error).__name__}: {error}"
         events.emit("failed", error=text, hint=hint, traceback=traceback.format_exc())
         return 1
-    if run.stop_requested:
+    if run.stopped_early:
         events.emit("stopped")
         return STOPPED
     events.emit("succeeded")

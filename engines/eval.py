@@ -78,7 +78,8 @@ def run(recipe: Recipe, run: Run) -> None:
             scored[index, sample] = row
             run.events.emit("example", key=row.key, fields=dataclasses.asdict(row))
         run.events.progress(len(scored), total, "example")
-        if run.stop_requested:
+        if run.stop_requested and len(scored) < total:
+            run.stopped_early = True
             return
 
     rows = [scored[key] for key in sorted(scored)]

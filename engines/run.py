@@ -26,6 +26,8 @@ class Run:
     """Run directories of the jobs that this one starts from, by the name the recipe gives them."""
     stop_requested: bool = False
     """Set by SIGTERM. A training loop looks at it at every step, saves a checkpoint and returns."""
+    stopped_early: bool = False
+    """Set by an engine that returns with work left to do. One that was asked to stop too late just ends."""
 
     @property
     def file_stem(self) -> str:

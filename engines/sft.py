@@ -160,7 +160,8 @@ def run(recipe: Recipe, run: Run) -> None:
     trainer.remove_callback(PrinterCallback)  # the events say it already
     before = postflight.snapshot(model)
     train(trainer, run.resume_from)
-    if run.stop_requested:
+    run.stopped_early = run.stop_requested and trainer.state.global_step < trainer.state.max_steps
+    if run.stopped_early:
         return
 
     postflight.check_finite(model)

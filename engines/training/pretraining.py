@@ -101,7 +101,8 @@ def train(
         if step % schedule.save_steps == 0 or step == schedule.steps or run.stop_requested:
             run.events.metrics(step, measure())
             _save(run, step, model, optimizers, schedule.save_total_limit)
-        if run.stop_requested:
+        if run.stop_requested and step < schedule.steps:
+            run.stopped_early = True
             return False
     return True
 

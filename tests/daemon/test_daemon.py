@@ -430,3 +430,16 @@ def test_many_short_jobs_all_succeed(
     for i in range(count):
         submit("true", name=f"j{i}")
     until(lambda: jobs.count_by_status(database).get(Status.SUCCEEDED) == count)
+
+
+@pytest.mark.parametrize(("engine", "status"), [("eval", Status.SUCCEEDED), ("command", Status.QUEUED)])
+def test_an_engine_that_was_done_when_it_was_stopped_has_succeeded_and_a_program_may_only_say_so(
+    database: Database, engine: str, status: Status
+) -> None:
+    from daemon.scheduler import _outcome
+
+    _, [job_id] = lifecycle.enqueue(database, "test", [NewJob("a", engine, {})])
+    ending = {"exit_code": 0, "reason": "stopped", "ended_at": 2.0, "started_at": 1.0}
+    ending |= {"cpu_seconds": 0.0, "peak_memory_bytes": 0}
+
+    assert _outcome(database, jobs.get_job(database, job_id), {}, ending).status is status

@@ -123,6 +123,15 @@ def test_a_stop_request_ends_after_the_batch_without_scores(tiny_model, sums, ma
     events = read_events(attempt)
     assert len(kinds(events, "example")) == 5 and not kinds(events, "score")
     assert not (attempt.dir / "metrics.json").exists()
+    assert attempt.stopped_early
+
+
+def test_a_stop_request_after_the_last_batch_comes_too_late(tiny_model, sums, make_run, read_events):
+    attempt = make_run()
+    attempt.stop_requested = True
+    run(recipe(tiny_model, sums, limit=3), attempt)
+    assert kinds(read_events(attempt), "score")
+    assert not attempt.stopped_early
 
 
 @pytest.mark.parametrize(("split", "count"), [("train", 50), ("dev", 10), ("test", 12)])

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -154,14 +155,21 @@ def test_a_stop_request_ends_at_the_next_step_with_a_checkpoint_and_can_go_on(
     assert (attempt.model / "adapter_config.json").is_file()
 
 
-def test_a_stop_request_at_the_last_step_leaves_a_retry_nothing_to_train(
-    tiny_model, sums, make_run, read_events
-):
+def test_a_stop_request_at_the_last_step_comes_too_late(tiny_model, sums, make_run):
     attempt = make_run("late")
     attempt.stop_requested = True
+    run(recipe(tiny_model, sums, max_steps=1), attempt)
+    assert not attempt.stopped_early
+    assert attempt.model.is_dir()
+
+
+def test_a_run_killed_between_its_last_step_and_its_end_has_nothing_left_to_train(
+    tiny_model, sums, make_run, read_events
+):
+    attempt = make_run("unsaved")
     short = recipe(tiny_model, sums, max_steps=1)
     run(short, attempt)
-    attempt.stop_requested = False
+    shutil.rmtree(attempt.model)
     run(short, attempt)
     assert sorted(metrics(read_events(attempt), "loss")) == [1]
     assert attempt.model.is_dir()
