@@ -54,37 +54,26 @@ def retry(database: Database, job_id: int) -> Job:
 
 def set_held(database: Database, job_id: int, held: bool) -> Job:
     """Holds a waiting job back, or releases it."""
-    with database.write() as connection:
-        job = read_job(connection, job_id)
-        if job.status not in WAITING:
-            raise StoreError(
-                f"job {job_id}: is {job.status}; only a queued or blocked job can be held or released"
-            )
-        connection.execute(jobs.update().where(jobs.c.id == job_id).values(held=held))
-        log_transition(
-            connection,
-            job_id,
-            job.status,
-            job.status,
-            job.attempt,
-            "held" if held else "released",
-            time.time(),
-        )
-        return read_job(connection, job_id)
+    return _change_waiting(
+        database, job_id, "can be held or released", "held" if held else "released", held=held
+    )
 
 
 def set_priority(database: Database, job_id: int, priority: int) -> Job:
     """Higher runs first."""
+    return _change_waiting(
+        database, job_id, "has a place in the queue", f"priority {priority}", priority=priority
+    )
+
+
+def _change_waiting(database: Database, job_id: int, what_may: str, note: str, **changes: int) -> Job:
+    """Changes a job that waits, with a line in the audit log; refuses any other."""
     with database.write() as connection:
         job = read_job(connection, job_id)
         if job.status not in WAITING:
-            raise StoreError(
-                f"job {job_id}: is {job.status}; only a queued or blocked job has a place in the queue"
-            )
-        connection.execute(jobs.update().where(jobs.c.id == job_id).values(priority=priority))
-        log_transition(
-            connection, job_id, job.status, job.status, job.attempt, f"priority {priority}", time.time()
-        )
+            raise StoreError(f"job {job_id}: is {job.status}; only a queued or blocked job {what_may}")
+        connection.execute(jobs.update().where(jobs.c.id == job_id).values(**changes))
+        log_transition(connection, job_id, job.status, job.status, job.attempt, note, time.time())
         return read_job(connection, job_id)
 
 
