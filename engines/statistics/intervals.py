@@ -11,10 +11,14 @@ from statistics import NormalDist, fmean, variance
 
 def wilson(successes: float, n: float, confidence: float = 0.95) -> tuple[float, float]:
     """Wilson's score interval for a proportion (Wilson 1927). (0, 1) when `n` is 0."""
+    return score_interval(successes, n, NormalDist().inv_cdf((1 + confidence) / 2))
+
+
+def score_interval(successes: float, n: float, critical: float) -> tuple[float, float]:
+    """Wilson's interval for a critical value: the normal quantile, or Student's where the variance is uncertain."""
     if n == 0:
         return 0.0, 1.0
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    p, z2 = successes / n, z * z
+    z, p, z2 = critical, successes / n, critical * critical
     centre = (p + z2 / (2 * n)) / (1 + z2 / n)
     half = z / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
     # Rounding must not push the interval off a certain end.

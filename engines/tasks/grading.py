@@ -1,9 +1,10 @@
-"""Is a completion right? Four graders side by side, so that format and correctness can be told apart.
+"""Is a completion right? Five graders side by side, so that format and correctness can be told apart.
 
 strict            the answer stands where it was asked for: one closed pair of solution tags, and the model stopped
 robust            the answer stands anywhere that it can be found without guessing
 openai_strict     the first `#### 72`, compared as text, as in OpenAI's GSM8K code
 lm_eval_flexible  the last thing that looks like a number, compared as text, as lm-evaluation-harness does
+tpt_strict        the first `####` with a number behind it, compared as text, commas and all, as Think-Prune-Train does
 """
 
 import re
@@ -14,9 +15,12 @@ from engines.prompts.spec import PromptSpec
 from engines.recipe.errors import RecipeError
 from engines.tasks.answers import Answer, equal, extract, parse_number
 
-GRADERS = ("strict", "robust", "openai_strict", "lm_eval_flexible")
+GRADERS = ("strict", "robust", "openai_strict", "lm_eval_flexible", "tpt_strict")
+VERSION = 1
+"""Raised with every change that can alter a grade: scores of different versions are not comparable."""
 
 _OPENAI = re.compile(r"#### (\-?[0-9\.\,]+)")
+_TPT = re.compile(r"####\s*(-?[\d.,]+)")
 _FLEXIBLE = re.compile(r"(-?[$0-9.,]{2,})|(-?[0-9]+)")
 _FLEXIBLE_IGNORED = (re.compile(r","), re.compile(r"\$"), re.compile(r"(?s).*#### "), re.compile(r"\.$"))
 
@@ -29,6 +33,7 @@ class Grade:
     robust: bool
     openai_strict: bool
     lm_eval_flexible: bool
+    tpt_strict: bool
     method: str
     """Where the answer was found; see `engines.tasks.answers`."""
     ambiguous: bool
@@ -54,6 +59,7 @@ def grade(text: str, gold: str, spec: PromptSpec, terminated: bool) -> Grade:
         robust=correct,
         openai_strict=_openai_strict(text, gold),
         lm_eval_flexible=_lm_eval_flexible(text, gold),
+        tpt_strict=_tpt_strict(text, gold),
         method=answer.method,
         ambiguous=answer.ambiguous,
         extracted=_shown(answer),
@@ -87,6 +93,11 @@ def _thinking(text: str, spec: PromptSpec) -> str | None:
 def _openai_strict(text: str, gold: str) -> bool:
     match = _OPENAI.search(text)
     return match is not None and match[1].strip().replace(",", "") == gold
+
+
+def _tpt_strict(text: str, gold: str) -> bool:
+    match = _TPT.search(text)
+    return match is not None and match[1] == gold
 
 
 def _lm_eval_flexible(text: str, gold: str) -> bool:

@@ -68,7 +68,9 @@ def _example(where: str, row: Any, example_id: str) -> Example:
         raise RecipeError(
             f"{where}: {wrong}", hint="the answer's last line must be '#### ' and a number, as in '#### 42'"
         )
-    return Example(example_id, row["question"].strip(), strip_calculator_marks(reasoning).strip(), answer)
+    written = gold.strip() if gold.strip() != answer else None
+    question, reasoning = row["question"].strip(), strip_calculator_marks(reasoning).strip()
+    return Example(example_id, question, reasoning, answer, written_answer=written)
 
 
 def _hub_rows(split: OfficialSplit) -> Iterator[tuple[str, Any]]:

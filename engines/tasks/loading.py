@@ -46,6 +46,11 @@ def load_examples(task: TaskBlock, split: Split) -> list[Example]:
     return dev if split == "dev" else train
 
 
+def test_examples(task: TaskBlock) -> list[Example]:
+    """The test split, for checking that nothing of it is trained on; empty where the task's files have none."""
+    return load_examples(task, "test") if "test" in SPLITS[task.name](task.path) else []
+
+
 def training_examples(task: TaskBlock, count: int | None, seed: int) -> list[Example]:
     """`count` training examples (None: all), nested: for the same seed a smaller count is a prefix of a larger one."""
     pool = load_examples(task, "train")
@@ -67,6 +72,7 @@ def data_hash(examples: Iterable[Example]) -> str:
     """16 hex characters that identify these examples in this order."""
     digest = hashlib.sha256()
     for example in examples:
-        for text in (example.id, example.question, example.reasoning, example.answer):
+        fields = (example.id, example.question, example.reasoning, example.answer, example.completion)
+        for text in (text for text in fields if text is not None):
             digest.update(f"{len(text)} {text}".encode())
     return digest.hexdigest()[:16]

@@ -1,11 +1,12 @@
 """One graded completion with all that a person or a later grader needs to judge it again."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
 from engines.prompts.spec import PromptSpec
 from engines.tasks.example import Example
-from engines.tasks.grading import grade
+from engines.tasks.grading import GRADERS, Grade, grade
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class ScoredExample:
     robust: bool
     openai_strict: bool
     lm_eval_flexible: bool
+    tpt_strict: bool
     ambiguous: bool
     terminated: bool
     tokens: int
@@ -58,17 +60,35 @@ def score(
         gold=example.answer,
         gold_reasoning=example.reasoning,
         completion=completion,
-        extracted=verdict.extracted,
-        method=verdict.method,
-        strict=verdict.strict,
-        robust=verdict.robust,
-        openai_strict=verdict.openai_strict,
-        lm_eval_flexible=verdict.lm_eval_flexible,
-        ambiguous=verdict.ambiguous,
         terminated=terminated,
         tokens=tokens,
         thinking_tokens=count_tokens(verdict.thinking) if verdict.thinking else 0,
-        thinking=verdict.thinking is not None,
-        answered=verdict.has_answer,
-        repeated_tag=verdict.repeated_tag,
+        **_graded(verdict),
     )
+
+
+def _graded(verdict: Grade) -> dict[str, Any]:
+    """What of a scored example the grading decides."""
+    return {
+        **{grader: getattr(verdict, grader) for grader in GRADERS},
+        "extracted": verdict.extracted,
+        "method": verdict.method,
+        "ambiguous": verdict.ambiguous,
+        "thinking": verdict.thinking is not None,
+        "answered": verdict.has_answer,
+        "repeated_tag": verdict.repeated_tag,
+    }
+
+
+def regraded(stored: Mapping[str, Any], spec: PromptSpec) -> dict[str, Any]:
+    """The fields of an `example` event with today's grades; fields of others stay. KeyError where one is missing.
+
+    Only `thinking_tokens` stays as it was counted: no tokenizer is at hand.
+    """
+    verdict = grade(stored["completion"], stored["gold"], spec, stored["terminated"])
+    return {**stored, **_graded(verdict)}
+
+
+def from_fields(stored: Mapping[str, Any]) -> ScoredExample:
+    """The scored example that the fields of an `example` event hold. KeyError where one is missing."""
+    return ScoredExample(**{field.name: stored[field.name] for field in fields(ScoredExample)})

@@ -25,6 +25,7 @@ SHARES: dict[str, Callable[[ScoredExample], bool]] = {
     "robust": lambda row: row.robust,
     "openai_strict": lambda row: row.openai_strict,
     "lm_eval_flexible": lambda row: row.lm_eval_flexible,
+    "tpt_strict": lambda row: row.tpt_strict,
     "thinking": lambda row: row.thinking,
     "answered": lambda row: row.answered,
     "truncated": lambda row: not row.terminated,

@@ -26,8 +26,10 @@ def verdicts(text: str, gold: str = "72", terminated: bool = True) -> str:
         (WORK + "<SOLUTION>73</SOLUTION>", ""),
         (WORK + "<SOLUTION>-72</SOLUTION>", ""),
         (WORK + "<SOLUTION>71 or 72</SOLUTION>", "l"),
-        ("6*12=72\n#### 72", "rol"),
-        ("#### 72 and not\n#### 73", "o"),
+        ("6*12=72\n#### 72", "rolt"),
+        ("6*12=72\n####72", "rlt"),
+        ("6*12=72\n#### $72", "rl"),
+        ("#### 72 and not\n#### 73", "ot"),
         ("**#### Answer: $72**", "rl"),
         ("The answer is 72. Call me 24/7", "r"),
         ("The answer is 72...", "r"),
@@ -87,7 +89,7 @@ def test_equal_answers_are_shown_alike(inside: str, extracted: str) -> None:
 
 def test_a_text_without_any_number_shows_nothing() -> None:
     assert grade("no idea", "72", SPEC, True) == Grade(
-        False, False, False, False, "none", False, None, None, False, False
+        False, False, False, False, False, "none", False, None, None, False, False
     )
 
 

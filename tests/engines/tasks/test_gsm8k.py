@@ -26,7 +26,7 @@ def test_marks_are_stripped_from_the_reasoning_and_commas_from_the_gold(tmp_path
     [example] = gsm8k.read(write(tmp_path / "train.jsonl", ROW), "train")
     assert example.id == "gsm8k-train-0"
     assert example.reasoning == "She has 2+1998=2,000 pens."
-    assert example.answer == "2000"
+    assert (example.answer, example.written_answer) == ("2000", "2,000")
 
 
 def test_a_parquet_file_gives_the_same_examples(tmp_path: Path) -> None:
