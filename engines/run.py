@@ -3,11 +3,18 @@
 import json
 import re
 import signal
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 
 from engines.events import EventWriter
+
+
+@dataclass
+class StopFlag:
+    """Whether a job was asked to stop; its parts share one."""
+
+    raised: bool = False
 
 
 @dataclass
@@ -22,12 +29,27 @@ class Run:
     attempt: int = 1
     name: str = ""
     """The job's name within its experiment; used in the names of output files."""
+    cache: Path | None = None
+    """Directory that all runs share, for what is expensive to make again. None: below the run's own."""
     inputs: dict[str, Path] = field(default_factory=dict)
     """Run directories of the jobs that this one starts from, by the name the recipe gives them."""
-    stop_requested: bool = False
-    """Set by SIGTERM. A training loop looks at it at every step, saves a checkpoint and returns."""
+    stop: StopFlag = field(default_factory=StopFlag)
     stopped_early: bool = False
     """Set by an engine that returns with work left to do. One that was asked to stop too late just ends."""
+
+    @property
+    def stop_requested(self) -> bool:
+        """Set by SIGTERM. A training loop looks at it at every step, saves a checkpoint and returns."""
+        return self.stop.raised
+
+    @stop_requested.setter
+    def stop_requested(self, value: bool) -> None:
+        self.stop.raised = value
+
+    def part(self, directory: Path, events: EventWriter) -> "Run":
+        """A part of this job in a directory of its own: with the same inputs, and asked to stop when the job is."""
+        directory.mkdir(exist_ok=True)
+        return replace(self, dir=directory, events=events, stopped_early=False)
 
     @property
     def file_stem(self) -> str:
@@ -56,6 +78,19 @@ class Run:
             self.stop_requested = True
 
         signal.signal(signal.SIGTERM, request_stop)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file that is either not there or complete, whenever the writer is killed."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+def checkpoint_step(run: Run) -> int | None:
+    """The step that the next attempt goes on from. An engine with another measure of progress has its own `resume_step`."""
+    checkpoint = run.resume_from
+    return int(checkpoint.name.rpartition("-")[2]) if checkpoint else None
 
 
 def _is_json(path: Path) -> bool:

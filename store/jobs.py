@@ -88,6 +88,18 @@ def needs_of(database: Database, job_id: int) -> list[tuple[Job, str | None]]:
         return [(read_job(connection, needed), alias) for needed, alias in rows]
 
 
+def links_of(database: Database, experiment_id: int) -> list[tuple[int, int, str | None]]:
+    """Who needs whom in an experiment: job, needed job, and the needed one's alias in the recipe."""
+    query = (
+        select(dependencies.c.job_id, dependencies.c.needs_job_id, dependencies.c.alias)
+        .join(jobs, jobs.c.id == dependencies.c.job_id)
+        .where(jobs.c.experiment_id == experiment_id)
+        .order_by(dependencies.c.job_id, dependencies.c.needs_job_id)
+    )
+    with database.read() as connection:
+        return [(job, needed, alias) for job, needed, alias in connection.execute(query)]
+
+
 def ahead_of(database: Database, job: Job) -> int:
     """How many ready jobs come before a queued one."""
     before = or_(jobs.c.priority > job.priority, and_(jobs.c.priority == job.priority, jobs.c.id < job.id))

@@ -30,6 +30,11 @@ def run_dir(home: Path, job_id: int) -> Path:
     return runs(home) / str(job_id)
 
 
+def cache(home: Path) -> Path:
+    """What runs share and can make again: completions. It may be deleted at any time."""
+    return home / "cache"
+
+
 def nudge(home: Path) -> Path:
     """A FIFO that the daemon listens on; a byte in it means: look now."""
     return home / "nudge"

@@ -4,6 +4,7 @@
 checked first, so that a batch read twice is written once.
 """
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -12,21 +13,36 @@ from sqlalchemy.dialects.sqlite import insert
 
 from store import metrics
 from store.database import Database, StoreError
-from store.schema import artifacts, examples, jobs, messages, scores
+from store.moves import log_transition
+from store.schema import FINAL, artifacts, examples, jobs, messages, scores
 
 Event = dict[str, Any]
 
 
 def record(
-    database: Database, job_id: int, start: int, end: int, events: Sequence[Event], unreadable: int = 0
+    database: Database,
+    job_id: int,
+    start: int,
+    end: int,
+    events: Sequence[Event],
+    unreadable: int = 0,
+    amendment: str | None = None,
 ) -> None:
-    """Writes the events read from bytes `start` to `end` of a job's `events.jsonl`, in order."""
+    """Writes the events read from bytes `start` to `end` of a job's `events.jsonl`, in order.
+
+    An amendment comes after the job's end, and not from its worker: it goes to the audit log, and is refused while
+    the job waits or runs.
+    """
     with database.write() as connection:
         row = connection.execute(
-            select(jobs.c.events_offset, jobs.c.attempt).where(jobs.c.id == job_id)
+            select(jobs.c.events_offset, jobs.c.attempt, jobs.c.status).where(jobs.c.id == job_id)
         ).one()
         if row.events_offset != start:
             raise StoreError(f"job {job_id}: events up to byte {row.events_offset} are recorded, not {start}")
+        if amendment is not None:
+            if row.status not in FINAL:
+                raise StoreError(f"job {job_id}: is {row.status}\nhint: wait until it has ended")
+            log_transition(connection, job_id, row.status, row.status, row.attempt, amendment, time.time())
         connection.execute(
             jobs.update()
             .where(jobs.c.id == job_id)

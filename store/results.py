@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Integer, cast, func, select
 
 from store.database import Database
 from store.schema import artifacts, attempts, examples, experiments, messages, scores, transitions
@@ -115,6 +115,37 @@ def outcomes(database: Database, job_id: int, grader: str = "strict") -> dict[tu
     query = select(examples.c.example_id, examples.c.sample, column).where(examples.c.job_id == job_id)
     with database.read() as connection:
         return {(example_id, sample): right for example_id, sample, right in connection.execute(query)}
+
+
+@dataclass(frozen=True)
+class Shares:
+    """How often each question of an evaluation was answered right. All lists are in the order of `questions`."""
+
+    questions: list[str]
+    samples: int
+    """The most completions of one question."""
+    strict: list[float]
+    robust: list[float]
+
+
+def shares(database: Database, job_id: int) -> Shares:
+    """The outcomes of an evaluation by question, sorted by its id."""
+    columns = examples.c
+    query = (
+        select(
+            columns.example_id,
+            func.count(),
+            func.avg(cast(columns.strict, Integer)),
+            func.avg(cast(columns.robust, Integer)),
+        )
+        .where(columns.job_id == job_id)
+        .group_by(columns.example_id)
+        .order_by(columns.example_id)
+    )
+    with database.read() as connection:
+        rows = connection.execute(query).all()
+    questions, counts, strict, robust = ([row[i] for row in rows] for i in range(4))
+    return Shares(questions, max(counts, default=0), strict, robust)
 
 
 def list_artifacts(database: Database, job_id: int) -> list[Artifact]:

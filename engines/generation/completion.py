@@ -16,3 +16,5 @@ class Completion:
     """The model ended by itself: an end-of-sequence token or a stop string, not the length limit."""
     finish_reason: Literal["stop", "length"]
     """The same in vLLM's words."""
+    logprobs: list[float] | None = None
+    """Log-probability of each token under what it was drawn from, where a back end was asked for it."""

@@ -10,11 +10,16 @@ import torch
 from engines.recipe.blocks import SamplingBlock
 
 
-def uniforms(seed: int, prompt: str, occurrence: int, sample: int, count: int) -> torch.Tensor:
-    """The random numbers of one completion. `occurrence` tells equal prompts of one list apart."""
-    digest = hashlib.sha256(f"{seed}/{occurrence}/{sample}/{prompt}".encode()).digest()
-    generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+def uniforms(seed: int, prompt: str, sample: int, count: int) -> torch.Tensor:
+    """The random numbers of one completion, one for each of `count` tokens."""
+    generator = torch.Generator().manual_seed(derived_seed(seed, prompt, sample))
     return torch.rand(count, generator=generator, dtype=torch.float64)
+
+
+def derived_seed(seed: int, prompt: str, sample: int = 0) -> int:
+    """63 bits for one completion of one prompt."""
+    digest = hashlib.sha256(f"{seed}/{sample}/{prompt}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
 
 
 def next_tokens(logits: torch.Tensor, sampling: SamplingBlock, uniform: torch.Tensor | None) -> torch.Tensor:

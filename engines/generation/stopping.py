@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 _BYTE_TOKEN = re.compile(r"<0x[0-9A-Fa-f]{2}>$")
@@ -15,7 +16,7 @@ class StopStrings:
         self._tokenizer = tokenizer
         # A token is at least one byte of text, so this many tokens hold any stop string that the last one ends.
         self._tail = max((len(text.encode()) for text in self.strings), default=0) + 8
-        self._closing = _closing_tokens(tokenizer, self.strings)
+        self._closing = _closing_tokens(tokenizer, tuple(self.strings))
 
     def completed(self, token_ids: list[int]) -> bool:
         """True when the last token completes a stop string. Cheap for the many tokens that cannot."""
@@ -35,8 +36,9 @@ def decode(tokenizer: Any, token_ids: list[int]) -> str:
     return str(tokenizer.decode(token_ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
 
-def _closing_tokens(tokenizer: Any, stop: list[str]) -> frozenset[int]:
-    """Tokens that may hold the last character of a stop string."""
+@lru_cache(maxsize=8)
+def _closing_tokens(tokenizer: Any, stop: tuple[str, ...]) -> frozenset[int]:
+    """Tokens that may hold the last character of a stop string. Large vocabularies take a while: found once."""
     last = {text[-1] for text in stop}
     if not last:
         return frozenset()

@@ -36,6 +36,12 @@ class Source:
     def tokenizer(self) -> str:
         return str(self.adapter or self.weights)
 
+    @property
+    def directory(self) -> Path | None:
+        """Where the full weights lie, unless they are the hub's."""
+        path = Path(self.weights)
+        return path if path.is_dir() else None
+
 
 def resolve(block: ModelBlock, run: Run) -> Source:
     """Find the model that a recipe names."""

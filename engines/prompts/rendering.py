@@ -35,7 +35,8 @@ def render_prompt(tokenizer: Any, spec: PromptSpec, question: str) -> str:
 def render_row(tokenizer: Any, spec: PromptSpec, example: Example) -> tuple[str, str]:
     """Prompt and completion of a training row. The prompt is exactly the one that generation starts from."""
     prompt = render_prompt(tokenizer, spec, example.question)
-    answer = {"role": "assistant", "content": spec.completion(example.reasoning, example.answer)}
+    content = example.completion or spec.completion(example.reasoning, example.answer)
+    answer = {"role": "assistant", "content": content}
     text = _render(tokenizer, [*conversation(tokenizer, spec, example.question), answer])
     if not text.startswith(prompt):
         raise RecipeError(

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-EngineName = Literal["sft", "eval", "command", "pretrain"]
+EngineName = Literal["sft", "grpo", "traces", "tpt", "eval", "command", "pretrain"]
 """The kinds of job. An engine exists when its name stands here and `engines/<name>.py` has `Recipe` and `run`."""
 
 TaskName = Literal["pocket-math", "gsm8k"]
@@ -65,6 +65,31 @@ class ModelBlock(Block):
         return self
 
 
+class TracesBlock(Block):
+    """Solutions to train on: a file of them, or what another job left."""
+
+    takes: ClassVar[str] = "traces"
+
+    path: str | None = None
+    """JSONL file of {"question", "answer": "<reasoning>\\n\\n#### 42"}."""
+    from_: str | None = Field(None, alias="from")
+    """Name of the job whose traces to take; takes precedence over `path`."""
+
+    @model_validator(mode="after")
+    def _needs_a_source(self) -> "TracesBlock":
+        if self.path is None and self.from_ is None:
+            raise ValueError("give a `path`, or `from` (a job)")
+        return self
+
+
+def _traces_from_path(value: object) -> object:
+    return {"path": value} if isinstance(value, str) else value
+
+
+Traces = Annotated[TracesBlock, BeforeValidator(_traces_from_path, json_schema_input_type=str | TracesBlock)]
+"""A traces block, or just the path of a file."""
+
+
 class TaskBlock(Block):
     """A dataset together with its grading."""
 
@@ -93,7 +118,7 @@ class SamplingBlock(Block):
     """Nucleus sampling: keep the smallest set of tokens with this total probability."""
     top_k: int = Field(0, ge=0)
     """Keep only this many most likely tokens; 0 keeps all."""
-    max_new_tokens: int = Field(256, ge=1)
+    max_new_tokens: int = Field(256, ge=1, le=1 << 20)
     """Longest completion, in tokens."""
     num_samples: int = Field(1, ge=1)
     """Completions for each prompt; more than one needs `temperature` above 0."""
@@ -105,6 +130,19 @@ class SamplingBlock(Block):
                 "`num_samples` above 1 needs `temperature` above 0: greedy samples are all the same"
             )
         return self
+
+
+class GenerationBlock(Block):
+    """What generates completions: the back end and how much it takes on at a time."""
+
+    backend: Literal["hf", "hf-continuous", "vllm"] = "hf"
+    """`hf`: our own batches on transformers; `hf-continuous`: its continuous batching; `vllm`: needs the vllm extra."""
+    batch_size: int = Field(64, ge=1)
+    """Completions that are generated at a time; halved when memory runs out. vLLM decides for itself."""
+    cache: bool = True
+    """Take completions that were generated before, by any job, for the same weights, prompt, sampling and seed."""
+    gpu_memory_utilization: float = Field(0.85, gt=0, le=1)
+    """Share of the GPU's memory that vLLM takes."""
 
 
 class ResourcesBlock(Block):
@@ -141,3 +179,7 @@ class BaseRecipe(Block):
     """When to try again."""
     timeout: float | None = Field(None, gt=0, le=1e9)
     """Seconds after which the job is stopped (at a checkpoint, where the engine has them)."""
+
+    def remarks(self) -> list[str]:
+        """What the recipe asks for and will not get, though it runs; `tunedeck check` and the run itself say it."""
+        return []

@@ -17,7 +17,7 @@ from engines.recipe.wording import explain, nearest
 
 MAX_JOBS = 1000
 # What an evaluation after training takes over from the job that it evaluates.
-INHERITED_BY_EVAL = ("task", "prompt", "device", "resources", "priority")
+INHERITED_BY_EVAL = ("task", "prompt", "generation", "device", "resources", "priority")
 INHERITED_BY_ITS_MODEL = ("dtype", "attn_implementation")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 

@@ -17,7 +17,7 @@ from engines.recipe.document import Document, KeyPath, parse_value, read_documen
 from engines.recipe.errors import InvalidRecipeError, RecipeError
 from engines.recipe.links import check_names, in_order, link
 from engines.recipe.report import Report
-from engines.recipe.schemas import ENGINES
+from engines.recipe.schemas import ENGINES, recipe_class
 from engines.recipe.wording import nearest
 
 PIPELINE_KEYS = ("name", "defaults", "jobs")
@@ -106,10 +106,19 @@ def _bodies(
 def _check_defaults(defaults: dict[str, Any], bodies: list[Any], report: Report) -> None:
     """A default that no job can take is a mistake, most often in its spelling."""
     schemas = [schema for body in bodies if (schema := schema_of(body, defaults))]
+    if any(_evaluates(body, defaults) for body in bodies):
+        schemas.append(recipe_class("eval"))
     known = {key for schema in schemas for key in keys_of(schema)}
     for key in defaults:
         if schemas and key not in known:
             report.add(("defaults", key), "no job here has this key", nearest(key, known))
+
+
+def _evaluates(body: Any, defaults: dict[str, Any]) -> bool:
+    """Whether a job adds an evaluation of what it trains; that one takes its defaults from the file too."""
+    schema = schema_of(body, defaults)
+    asked = body.get("eval", defaults.get("eval")) if isinstance(body, dict) else None
+    return asked not in (None, False) and schema is not None and "eval" in keys_of(schema)
 
 
 def _override(data: dict[str, Any], override: str) -> None:

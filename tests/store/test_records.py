@@ -2,7 +2,7 @@
 
 import pytest
 
-from store import jobs, metrics, records, results
+from store import jobs, metrics, records, results, wishes
 from store.database import Database, StoreError
 from store.lifecycle import NewJob, enqueue
 
@@ -75,3 +75,18 @@ def test_progress_and_unreadable_lines_are_on_the_job(database: Database, job_id
         "step",
         2,
     )
+
+
+def test_an_amendment_is_refused_until_the_job_has_ended_and_then_stands_in_the_audit_log(
+    database: Database, job_id: int
+) -> None:
+    score = {"kind": "score", "time": 0.0, "name": "strict", "value": 0.5, "fields": {}}
+    with pytest.raises(StoreError, match=f"job {job_id}: is queued\nhint: wait until it has ended"):
+        records.record(database, job_id, 0, 10, [score], amendment="graded again")
+    assert results.list_scores(database, [job_id]) == []
+    wishes.request_cancel(database, job_id)
+    records.record(database, job_id, 0, 10, [score], amendment="graded again")
+
+    last = results.list_transitions(database, job_id)[-1]
+    assert (last.from_status, last.to_status, last.reason) == ("cancelled", "cancelled", "graded again")
+    assert [score.value for score in results.list_scores(database, [job_id])] == [0.5]

@@ -2,7 +2,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from engines.generation.hf import generate
+from engines.generation.generator import complete, requests_for
+from engines.generation.hf import HfGenerator
 from engines.recipe.blocks import SamplingBlock
 from engines.recipe.errors import RecipeError
 
@@ -21,6 +22,14 @@ SAMPLED = SamplingBlock(temperature=0.9, top_p=0.95, top_k=50, max_new_tokens=20
 def loaded(tiny_model):
     model = AutoModelForCausalLM.from_pretrained(tiny_model).eval()
     return model, AutoTokenizer.from_pretrained(tiny_model, padding_side="left")
+
+
+def generate(model, tokenizer, prompts, sampling, stop, seed, batch_size):
+    """Completions as [prompt][sample]."""
+    generator = HfGenerator(model, tokenizer, batch_size)
+    samples = sampling.num_samples
+    flat = complete(generator, requests_for(prompts, samples), sampling, stop, seed)
+    return [flat[start : start + samples] for start in range(0, len(flat), samples)]
 
 
 def texts(results):
@@ -71,7 +80,14 @@ def test_rows_that_stop_early_leave_the_others_as_they_were(loaded):
     model, tokenizer = loaded
     prompts = [f"{prompt} {number}" for prompt in PROMPTS for number in range(6)]
     free = generate(model, tokenizer, prompts, GREEDY, [], 0, batch_size=30)
-    stops = sorted({samples[0].text[2:3] for samples in free[::2]})
+    stops = sorted(
+        {
+            letter
+            for samples in free[::2]
+            for letter in samples[0].text[2:5]
+            if letter.isalnum() and letter.isascii()
+        }
+    )
     stopped = generate(model, tokenizer, prompts, GREEDY, stops, 0, batch_size=30)
     lengths = {len(samples[0].token_ids) for samples in stopped}
     assert len(lengths) > 3, "the batch must shrink several times for this test to mean anything"
@@ -112,10 +128,54 @@ def test_samples_repeat_with_the_seed_and_do_not_depend_on_the_batch_size(loaded
     assert all(len({completion.text for completion in samples}) == 3 for samples in first)
 
 
-def test_equal_prompts_in_one_list_get_samples_of_their_own(loaded):
+def test_fewer_samples_are_the_first_of_more(loaded):
     model, tokenizer = loaded
-    one, two = generate(model, tokenizer, ["Tom has", "Tom has"], SAMPLED, [], 1, batch_size=8)
-    assert [completion.text for completion in one] != [completion.text for completion in two]
+    many = generate(model, tokenizer, PROMPTS, SAMPLED, [], 1, batch_size=16)
+    few = generate(
+        model, tokenizer, PROMPTS, SAMPLED.model_copy(update={"num_samples": 2}), [], 1, batch_size=3
+    )
+    assert few == [samples[:2] for samples in many]
+
+
+def test_samples_of_one_prompt_share_one_forward_pass_over_it(loaded):
+    model, tokenizer = loaded
+    shapes = []
+    hook = lambda _module, _args, kwargs: shapes.append(tuple(kwargs["input_ids"].shape))  # noqa: E731
+    handle = model.register_forward_pre_hook(hook, with_kwargs=True)
+    try:
+        generate(model, tokenizer, PROMPTS[:2], SAMPLED, [], 1, batch_size=6)
+    finally:
+        handle.remove()
+    assert shapes[0][0] == 2 and shapes[1] == (6, 1)
+
+
+def test_what_all_prompts_begin_with_is_read_once_and_changes_nothing(loaded):
+    model, tokenizer = loaded
+    prompts = [
+        f"Place it between 1 and 2. Then, provide your solution between 3 and 4.{rest}" for rest in PROMPTS
+    ]
+    alone = [generate(model, tokenizer, [prompt], GREEDY, [], 0, batch_size=1)[0] for prompt in prompts]
+    shapes = []
+    hook = lambda _module, _args, kwargs: shapes.append(tuple(kwargs["input_ids"].shape))  # noqa: E731
+    handle = model.register_forward_pre_hook(hook, with_kwargs=True)
+    try:
+        together = generate(model, tokenizer, prompts, GREEDY, [], 0, batch_size=3)
+    finally:
+        handle.remove()
+    assert together == alone
+    read = [shape for shape in shapes if shape[1] > 1]
+    assert len(read) == 3 and read[0][0] == 1 and read[0][1] > 16, "the beginning once, then two batches"
+
+
+def test_rows_that_are_expected_to_be_long_share_a_batch(loaded):
+    model, tokenizer = loaded
+    expected = {PROMPTS[1]: 40.0, PROMPTS[3]: 30.0, PROMPTS[0]: 2.0}
+    generator = HfGenerator(model, tokenizer, 2, expected_length=expected.get)
+    order = [
+        index for batch in generator.stream(requests_for(PROMPTS, 1), GREEDY, [], 0) for index, _ in batch
+    ]
+    # Those without a history are expected to be as long as the mean of the others, longest prompt first.
+    assert order == [1, 3, 2, 4, 0]
 
 
 def test_running_out_of_memory_halves_the_batch_and_changes_nothing(loaded):
@@ -157,13 +217,6 @@ def test_a_prompt_beyond_the_context_is_refused(loaded):
         generate(model, tokenizer, PROMPTS, SamplingBlock(max_new_tokens=1020), [], 0, batch_size=4)
 
 
-def test_progress_counts_completions_up_to_the_total(loaded):
-    model, tokenizer = loaded
-    calls = []
-    generate(model, tokenizer, PROMPTS, SAMPLED, [], 0, 4, lambda done, total: calls.append((done, total)))
-    assert calls == [(4, 15), (8, 15), (12, 15), (15, 15)]
-
-
 def test_no_prompts_give_no_completions(loaded):
     assert generate(*loaded, [], GREEDY, [], 0, batch_size=4) == []
 
@@ -177,13 +230,20 @@ def test_a_model_in_training_stays_in_training_and_can_go_on(tiny_model, loaded)
     model(input_ids=ids, labels=ids).loss.backward()
 
 
-@pytest.mark.parametrize("family", ["gemma3", "gpt2", "qwen2"])
-def test_other_architectures_agree_with_transformers_generate(loaded, family):
+@pytest.mark.parametrize("family", ["gemma3", "gpt2", "gpt_neo", "qwen2", "mamba", "falcon_h1"])
+@pytest.mark.parametrize("beginning", ["", "Place it between 1 and 2. Then, provide your solution: 3 and 4."])
+def test_other_architectures_agree_with_transformers_generate(loaded, family, beginning):
     from transformers import (
+        FalconH1Config,
+        FalconH1ForCausalLM,
         Gemma3ForCausalLM,
         Gemma3TextConfig,
         GPT2Config,
         GPT2LMHeadModel,
+        GPTNeoConfig,
+        GPTNeoForCausalLM,
+        MambaConfig,
+        MambaForCausalLM,
         Qwen2Config,
         Qwen2ForCausalLM,
     )
@@ -206,15 +266,69 @@ def test_other_architectures_agree_with_transformers_generate(loaded, family):
         model = Gemma3ForCausalLM(config)
     elif family == "gpt2":  # learned positions
         model = GPT2LMHeadModel(GPT2Config(**common, n_embd=32, n_layer=2, n_head=2, initializer_range=0.5))
+    elif family == "gpt_neo":  # windows that its cache does not know of
+        attention = {"attention_types": [[["global", "local"], 1]], "window_size": 8}
+        options = {"hidden_size": 32, "num_layers": 2, "num_heads": 2, "initializer_range": 0.5}
+        model = GPTNeoForCausalLM(GPTNeoConfig(**common, **options, **attention))
+    elif family == "mamba":  # a recurrent state, handed over under another name
+        options = {"hidden_size": 32, "num_hidden_layers": 2, "state_size": 8, "initializer_range": 0.5}
+        model = MambaForCausalLM(MambaConfig(**common, **options))
+    elif family == "falcon_h1":  # attention and a recurrent state in the same layer
+        state = {"mamba_d_ssm": 32, "mamba_n_heads": 4, "mamba_d_head": 8, "mamba_d_state": 8}
+        config = FalconH1Config(
+            **small, **state, mamba_chunk_size=16, num_key_value_heads=1, initializer_range=0.5
+        )
+        model = FalconH1ForCausalLM(config)
     else:
         model = Qwen2ForCausalLM(Qwen2Config(**small, num_key_value_heads=1, initializer_range=0.5))
     model.eval()
-    free = generate(model, tokenizer, PROMPTS, GREEDY, [], 0, batch_size=8)
+    prompts = [beginning + prompt for prompt in PROMPTS]
+    free = generate(model, tokenizer, prompts, GREEDY, [], 0, batch_size=8)
     stop = free[0][0].text[6:7]  # rows end at different steps, so that the batch shrinks on the way
-    ours = generate(model, tokenizer, PROMPTS, GREEDY, [stop], 0, batch_size=8)
-    for prompt, [completion] in zip(PROMPTS, ours, strict=True):
+    ours = generate(model, tokenizer, prompts, GREEDY, [stop], 0, batch_size=8)
+    for prompt, [completion] in zip(prompts, ours, strict=True):
         inputs = tokenizer(prompt, return_tensors="pt", add_special_tokens=False)
         reference = model.generate(**inputs, max_new_tokens=40, do_sample=False)[
             0, inputs["input_ids"].shape[1] :
         ]
         assert completion.token_ids == reference.tolist()[: len(completion.token_ids)]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_model_whose_state_cannot_be_held_is_refused(loaded, monkeypatch, known):
+    from transformers import RwkvConfig, RwkvForCausalLM
+
+    from engines.generation import decoding
+
+    if not known:
+        monkeypatch.setattr(decoding, "_OWN_STATE", set())
+    config = RwkvConfig(vocab_size=512, hidden_size=32, num_hidden_layers=2, eos_token_id=2)
+    model = RwkvForCausalLM(config).eval()
+    for prompts in (PROMPTS[:2], [PROMPTS[0]] * 2):
+        with pytest.raises(RecipeError, match="a `rwkv` model keeps what it has read"):
+            complete(HfGenerator(model, loaded[1]), requests_for(prompts, 1), GREEDY, [], 0)
+
+
+@pytest.mark.parametrize("sampling", [GREEDY, SAMPLED], ids=["greedy", "sampled"])
+def test_a_model_that_has_diverged_is_told_and_not_drawn_from(loaded, tiny_model, sampling):
+    model = AutoModelForCausalLM.from_pretrained(tiny_model)
+    model.lm_head.weight.data[7] = float("nan")
+    with pytest.raises(RecipeError, match="logits are not numbers"):
+        generate(model, loaded[1], PROMPTS, sampling, [], 0, batch_size=4)
+
+
+def test_what_was_trained_in_between_is_generated_with_at_the_next_call(tiny_model, loaded):
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(tiny_model), loaded[1]
+    model.gradient_checkpointing_enable()
+    optimizer = torch.optim.SGD(model.train().parameters(), lr=0.5)
+    generator = HfGenerator(model, tokenizer, batch_size=4)
+    requests = requests_for([f"Place it between 1 and 2. Then, provide{rest}" for rest in PROMPTS], 1)
+    before = complete(generator, requests, GREEDY, [], 0)
+    ids = torch.tensor([tokenizer("Tom has 12 apples and buys 30 more")["input_ids"]])
+    model(input_ids=ids, labels=ids).loss.backward()
+    optimizer.step()
+    after = complete(generator, requests, GREEDY, [], 0)
+    assert model.training and after != before
+    fresh = AutoModelForCausalLM.from_pretrained(tiny_model)
+    fresh.load_state_dict(model.state_dict())
+    assert complete(HfGenerator(fresh.eval(), tokenizer, 4), requests, GREEDY, [], 0) == after

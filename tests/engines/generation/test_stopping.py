@@ -35,3 +35,10 @@ def test_special_tokens_stay_in_the_text(tokenizer):
         decode(tokenizer, tokenizer("a<|im_start|>b", add_special_tokens=False)["input_ids"])
         == "a<|im_start|>b"
     )
+
+
+def test_a_vocabulary_is_searched_once_for_the_same_stop_strings(tiny_model):
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    first, again = (StopStrings(tokenizer, ["</SOLUTION>"]) for _ in range(2))
+    assert again._closing is first._closing
+    assert StopStrings(tokenizer, ["end"])._closing != first._closing

@@ -5,7 +5,8 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-from engines.generation.hf import generate
+from engines.generation.generator import complete, requests_for
+from engines.generation.hf import HfGenerator
 from engines.modeling.loading import choose_device, lineage, load_model, load_tokenizer, save_model
 from engines.modeling.sources import read_lineage, weights_hash
 from engines.recipe.blocks import LoraBlock, ModelBlock, SamplingBlock
@@ -23,7 +24,8 @@ def load(block, run, **options):
 
 
 def text(model, tokenizer):
-    return [samples[0].text for samples in generate(model, tokenizer, PROMPTS, GREEDY, [], 0, 2)]
+    completions = complete(HfGenerator(model, tokenizer), requests_for(PROMPTS, 1), GREEDY, [], seed=0)
+    return [completion.text for completion in completions]
 
 
 def trainable(model):

@@ -1,7 +1,8 @@
 import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from engines.generation.hf import generate
+from engines.generation.generator import complete, requests_for
+from engines.generation.hf import HfGenerator
 from engines.modeling.sources import POCKET
 from engines.prompts.rendering import render_prompt
 from engines.prompts.spec import PromptSpec
@@ -20,8 +21,7 @@ def pocket():
 
 def greedy(pocket, prompts, length):
     sampling = SamplingBlock(max_new_tokens=length)
-    completions = generate(*pocket, prompts, sampling, stop=[], seed=0, batch_size=64)
-    return [samples[0] for samples in completions]
+    return complete(HfGenerator(*pocket), requests_for(prompts, 1), sampling, stop=[], seed=0)
 
 
 def test_all_its_files_together_are_small_and_the_recipe_is_beside_them():

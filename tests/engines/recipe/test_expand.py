@@ -191,3 +191,23 @@ def test_a_matrix_of_ten_thousand_cells_is_refused() -> None:
     assert "makes 10,000 jobs; at most 1,000 are allowed" in problems(
         f"jobs: {{a: {{engine: command, argv: [x], matrix: {{seed: {hundred}, priority: {hundred}}}}}}}"
     )
+
+
+@pytest.mark.parametrize("where", ["defaults", "job"])
+def test_an_evaluation_that_a_job_adds_takes_its_defaults_from_the_file(where: str) -> None:
+    result = plan(
+        "defaults: {model: {base: pocket}, task: pocket-math, sampling: {max_new_tokens: 7}"
+        + (", eval: true}\n" if where == "defaults" else "}\n")
+        + "jobs:\n  a: {engine: sft"
+        + (", eval: true}" if where == "job" else "}")
+    )
+
+    assert result.jobs[1].recipe.model_dump()["sampling"]["max_new_tokens"] == 7
+
+
+def test_a_default_that_only_an_evaluation_has_is_a_mistake_where_there_is_none() -> None:
+    said = problems(
+        "defaults: {model: {base: pocket}, task: pocket-math, limit: 3}\njobs:\n  a: {engine: sft, eval: false}"
+    )
+
+    assert "defaults.limit: no job here has this key" in said
