@@ -1,4 +1,4 @@
-"""Evaluation: generate an answer to every question of a split, grade it four ways, and say how sure the score is.
+"""Evaluation: generate an answer to every question of a split, grade it five ways, and say how sure the score is.
 
 Every completion goes out as an event as its batch finishes. Keys are stable, so a retry replaces what it redoes.
 """
@@ -7,16 +7,15 @@ import csv
 import dataclasses
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
 
 from engines.prompts.spec import PromptSpec
-from engines.recipe.blocks import BaseRecipe, ModelBlock, SamplingBlock, Split, Task
+from engines.recipe.blocks import BaseRecipe, GenerationBlock, ModelBlock, SamplingBlock, Split, Task
 from engines.run import Run
-from engines.tasks.example import Example
 from engines.tasks.grading import GRADERS, grade
 from engines.tasks.scored import ScoredExample
 from engines.tasks.summary import Score
@@ -40,70 +39,47 @@ class Recipe(BaseRecipe):
     """How answers are generated; greedy by default. Several samples add pass@k, avg@k and maj@k."""
     limit: int | None = Field(None, ge=1)
     """Only the first so many questions of the split. Null: all."""
-    batch_size: int = Field(64, ge=1)
-    """Completions that are generated at a time; halved when memory runs out."""
+    generation: GenerationBlock = GenerationBlock()
+    """What generates the answers."""
 
 
 def run(recipe: Recipe, run: Run) -> None:
     """Load, generate and grade, report."""
-    from engines.generation.hf import stream
-    from engines.modeling.loading import choose_device, load_model, load_tokenizer
-    from engines.prompts.rendering import render_prompt, resolve_prefill, token_ids
+    from engines.generation.open import open_generator
+    from engines.generation.scoring import scored_batches
+    from engines.modeling.loading import choose_device, load_tokenizer
+    from engines.prompts.rendering import resolve_prefill
     from engines.tasks.loading import load_examples
-    from engines.tasks.scored import score
+    from engines.tasks.protocol import protocol as protocol_of
     from engines.tasks.summary import summarize
 
     began = time.monotonic()
     examples = load_examples(recipe.task, recipe.split)[: recipe.limit]
     device = choose_device(recipe.device)
     tokenizer = load_tokenizer(recipe.model, run)
-    model = load_model(recipe.model, run, tokenizer=tokenizer, device=device)
+    generator = open_generator(recipe.model, recipe.generation, run, tokenizer=tokenizer, device=device)
     spec = resolve_prefill(tokenizer, recipe.prompt)
-    prompts = [render_prompt(tokenizer, spec, example.question) for example in examples]
-    total = len(prompts) * recipe.sampling.num_samples
+    total = len(examples) * recipe.sampling.num_samples
     run.events.progress(0, total, "example")
 
-    scored: dict[tuple[int, int], ScoredExample] = {}
-    for batch in stream(model, tokenizer, prompts, recipe.sampling, spec.stop, run.seed, recipe.batch_size):
-        for index, sample, completion in batch:
-            row = score(
-                examples[index],
-                sample,
-                spec.prefill + completion.text,
-                spec,
-                terminated=completion.terminated,
-                tokens=len(completion.token_ids),
-                count_tokens=lambda text: len(token_ids(tokenizer, text)),
-            )
-            scored[index, sample] = row
+    scored: dict[int, ScoredExample] = {}
+    for batch in scored_batches(generator, tokenizer, spec, examples, recipe.sampling, run.seed):
+        for place, row in batch:
+            scored[place] = row
             run.events.emit("example", key=row.key, fields=dataclasses.asdict(row))
         run.events.progress(len(scored), total, "example")
         if run.stop_requested and len(scored) < total:
             run.stopped_early = True
             return
 
-    rows = [scored[key] for key in sorted(scored)]
+    rows = [scored[place] for place in range(total)]
     scores = summarize(rows)
-    protocol = _protocol(recipe, examples)
+    protocol = protocol_of(recipe.task, recipe.split, examples, recipe.prompt, recipe.sampling)
     for figure in scores:
         fields = figure.fields | ({"protocol": protocol} if figure.name in GRADERS else {})
         run.events.emit("score", name=figure.name, value=figure.value, fields=fields)
     record = _record(recipe, run, protocol, scores, spec, time.monotonic() - began)
     _write_files(recipe, run, rows, scores, record, spec)
-
-
-def _protocol(recipe: Recipe, examples: Sequence[Example]) -> dict[str, Any]:
-    """What was asked and how. Two evaluations can be compared when this is equal."""
-    from engines.tasks.loading import data_hash
-
-    return {
-        "task": recipe.task.name,
-        "split": recipe.split,
-        "questions": len(examples),
-        "data_hash": data_hash(examples),
-        "prompt_hash": recipe.prompt.hash(),
-        "sampling": recipe.sampling.model_dump(),
-    }
 
 
 def _record(
@@ -166,6 +142,7 @@ def _write_csv(path: Path, rows: list[ScoredExample], spec: PromptSpec) -> None:
                 "robust": row.robust,
                 "openai_strict": row.openai_strict,
                 "lm_eval_flexible": row.lm_eval_flexible,
+                "tpt_strict": row.tpt_strict,
                 "ambiguous": row.ambiguous,
                 "terminated": row.terminated,
                 "n_tokens": row.tokens,

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from engines.generation.hf import generate
+from engines.generation.generator import complete, requests_for
+from engines.generation.hf import HfGenerator
 from engines.prompts.rendering import render_prompt
 from engines.prompts.spec import PromptSpec
 from engines.recipe.blocks import SamplingBlock
@@ -22,10 +23,11 @@ def dev_accuracies(
     """Share of the examples that greedy decoding gets right, in the right format and in any."""
     prompts = [render_prompt(tokenizer, spec, example.question) for example in examples]
     sampling = SamplingBlock(max_new_tokens=max_new_tokens)
-    completions = generate(model, tokenizer, prompts, sampling, spec.stop, 0, batch_size)
+    generator = HfGenerator(model, tokenizer, batch_size)
+    completions = complete(generator, requests_for(prompts, 1), sampling, spec.stop, seed=0)
     grades = [
         grade(spec.prefill + completion.text, example.answer, spec, completion.terminated)
-        for example, [completion] in zip(examples, completions, strict=True)
+        for example, completion in zip(examples, completions, strict=True)
     ]
     return {
         "dev_accuracy_strict": sum(verdict.strict for verdict in grades) / len(grades),

@@ -10,10 +10,17 @@ from typing import Any
 
 import torch
 
-from engines.generation.hf import generate
+from engines.events import EventWriter
+from engines.generation.context import context_length
+from engines.generation.generator import complete, requests_for
+from engines.generation.hf import HfGenerator
 from engines.recipe.blocks import SamplingBlock
 from engines.recipe.errors import RecipeError
 
+_COMPARED = 32
+"""Tokens of each prompt's completion that are compared, where the model's context has room for them."""
+_FEW = 0.2
+"""Full training in float32 changes nearly all weights, in bfloat16 at a rate of 1e-6 about one in fifty."""
 _SAMPLED = 65_536
 """Elements of each tensor that are remembered: enough to tell, and little memory for large models."""
 
@@ -51,6 +58,25 @@ def check_weights_changed(before: dict[str, torch.Tensor], after: dict[str, torc
             "is trainable and that `learning_rate` is not too small for the dtype",
         )
     return changed / sum(tensor.numel() for tensor in before.values())
+
+
+def hardly_changed(share: float) -> str | None:
+    """A remark where most trained weights are what they were, as when a precision rounds the updates away."""
+    if share >= _FEW:
+        return None
+    return (
+        f"only {share:.1%} of the trained weights changed at all: the learning rate may be too small for their dtype, "
+        "or the steps too few"
+    )
+
+
+def check_trained(model: Any, before: dict[str, torch.Tensor], events: EventWriter) -> float:
+    """All of the above: the share of the trained elements that changed. Hardly any is said, not refused."""
+    check_finite(model)
+    changed = check_weights_changed(before, snapshot(model))
+    if remark := hardly_changed(changed):
+        events.message(remark, "warning")
+    return changed
 
 
 def check_same_outputs(in_memory: list[list[int]], reloaded: list[list[int]]) -> None:
@@ -94,8 +120,12 @@ def check_saved(model: Any, tokenizer: Any, directory: Path, prompts: list[str])
 
 
 def _greedy(model: Any, tokenizer: Any, prompts: list[str]) -> list[list[int]]:
-    completions = generate(model, tokenizer, prompts, SamplingBlock(max_new_tokens=32), [], 0, len(prompts))
-    return [completion.token_ids for [completion] in completions]
+    generator = HfGenerator(model, tokenizer, batch_size=len(prompts))
+    longest = max(map(len, tokenizer(prompts, add_special_tokens=False)["input_ids"]))
+    room = (context_length(model.config) or longest + _COMPARED) - longest
+    sampling = SamplingBlock(max_new_tokens=min(_COMPARED, room))
+    completions = complete(generator, requests_for(prompts, 1), sampling, [], seed=0)
+    return [completion.token_ids for completion in completions]
 
 
 @contextmanager

@@ -49,6 +49,12 @@ def check_prompt_is_prefix(prompt_ids: Sequence[int], input_ids: Sequence[int], 
         )
 
 
+def own_bos(tokenizer: Any) -> int | None:
+    """The BOS token; None where it is EOS too, as for GPT-2 and its kin, and then ends every turn of the chat."""
+    bos: int | None = tokenizer.bos_token_id
+    return None if bos == tokenizer.eos_token_id else bos
+
+
 def check_single_bos(input_ids: Sequence[int], bos: int | None, where: str) -> None:
     if bos is not None and list(input_ids).count(bos) > 1:
         raise RecipeError(

@@ -2,12 +2,19 @@
 
 import json
 import resource
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from engines.prompts.spec import PromptSpec
+from engines.run import Run, write_whole
+from engines.tasks.example import Example
+from engines.tasks.loading import data_hash
+
+RECORD = "run.json"
 _PACKAGES = ("tunedeck", "torch", "transformers", "trl", "peft", "datasets", "accelerate")
 
 
@@ -29,5 +36,20 @@ def peak_memory_bytes(device: torch.device) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
+def run_facts(
+    run: Run, device: torch.device, examples: Sequence[Example], prompt: PromptSpec
+) -> dict[str, Any]:
+    """What every training run records, whatever it trains on."""
+    return {
+        "seed": run.seed,
+        "attempt": run.attempt,
+        "data_hash": data_hash(examples),
+        "prompt_hash": prompt.hash(),
+        "peak_memory_bytes": peak_memory_bytes(device),
+        "device": str(device),
+        "versions": versions(),
+    }
+
+
 def write_record(path: Path, fields: dict[str, Any]) -> None:
-    path.write_text(json.dumps(fields, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(fields, indent=2, ensure_ascii=False) + "\n")

@@ -14,12 +14,17 @@ from datasets import Dataset
 
 from engines.prompts.rendering import render_row, token_ids
 from engines.prompts.spec import PromptSpec
+from engines.recipe.blocks import TracesBlock
 from engines.recipe.errors import RecipeError
+from engines.run import Run
 from engines.tasks.answers import parse_number
 from engines.tasks.example import Example
 from engines.tasks.gsm8k import strip_calculator_marks
 from engines.tasks.splits import question_key
-from engines.training.preflight import check_prompt_is_prefix, check_single_bos
+from engines.training.preflight import check_prompt_is_prefix, check_single_bos, own_bos
+
+STATISTICS_SUFFIX = ".stats.json"
+"""What the name of a file of traces goes on with in the name of its statistics, which are written last."""
 
 IGNORED = -100
 """The label of a token that bears no loss."""
@@ -40,8 +45,7 @@ class TrainingRow:
 
 def tokenize_rows(tokenizer: Any, spec: PromptSpec, examples: Sequence[Example]) -> list[TrainingRow]:
     """The rows of the examples. The prompt's tokens are exactly those that generation starts from."""
-    # GPT-2 and its kin have one token for both, which then ends every turn of the chat.
-    bos = None if tokenizer.bos_token_id == tokenizer.eos_token_id else tokenizer.bos_token_id
+    bos = own_bos(tokenizer)
     rows = []
     for example in examples:
         prompt, completion = render_row(tokenizer, spec, example)
@@ -60,13 +64,32 @@ def as_dataset(rows: Sequence[TrainingRow]) -> Dataset:
     )
 
 
+def traces_file(block: TracesBlock, run: Run) -> Path:
+    """The file that a recipe names, or the one that another job left: the JSONL with statistics beside it."""
+    if block.from_ is None:
+        return Path(str(block.path)).expanduser()
+    directory = run.inputs.get(block.from_)
+    if directory is None:
+        raise RecipeError(
+            f"traces.from: `{block.from_}` is not an input of this job (it has: "
+            f"{', '.join(sorted(run.inputs)) or 'none'})",
+            hint="name a job of the same recipe that generates traces",
+        )
+    statistics = sorted(directory.glob(f"*{STATISTICS_SUFFIX}"))
+    if not statistics:
+        raise RecipeError(
+            f"traces.from: job `{block.from_}` left no traces in {directory}", hint="retry that job"
+        )
+    return statistics[0].with_name(statistics[0].name.removesuffix(STATISTICS_SUFFIX))
+
+
 def read_traces(path: Path, held_out: Sequence[Example]) -> list[Example]:
     """Training examples from a JSONL file of {"question", "answer": "<reasoning>\\n\\n#### 42"}."""
     if not path.is_file():
         raise RecipeError(f"traces: there is no file `{path}`", hint="give the path of a JSONL file")
     forbidden = {question_key(example.question) for example in held_out}
     examples = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
         if not line.strip():
             continue
         question, reasoning, answer = _parse_trace(line, f"{path}:{number}")
@@ -87,7 +110,7 @@ def _parse_trace(line: str, where: str) -> tuple[str, str, str]:
     hint = 'a line looks like {"question": "...", "answer": "<reasoning>\\n\\n#### 42"}'
     try:
         fields = json.loads(line)
-        question, text = fields["question"], fields["answer"]
+        question, text = fields["question"].strip(), fields["answer"]
         reasoning, mark, answer = text.rpartition("####")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RecipeError(f"{where}: is not an object with `question` and `answer`", hint=hint) from error

@@ -1,6 +1,8 @@
 """A tiny Llama with a tokenizer of its own, and a run directory: what the engines' tests train and generate with."""
 
 import json
+import multiprocessing
+import runpy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -51,8 +53,9 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         hidden_size=64,
         intermediate_size=128,
         num_hidden_layers=3,
-        num_attention_heads=4,
-        num_key_value_heads=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=32,  # the smallest that vLLM has kernels for on a CPU
         max_position_embeddings=1024,
         tie_word_embeddings=False,
         initializer_range=0.2,  # spread-out logits, so that greedy choices do not hang on rounding
@@ -100,3 +103,62 @@ def read_events() -> Callable[[Run], list[dict[str, Any]]]:
         return [json.loads(line) for line in (run.dir / "events.jsonl").read_text().splitlines()]
 
     return read
+
+
+@pytest.fixture(scope="session")
+def solver(tiny_model: Path, sums: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run directory of a tiny model that knows some of the sums by heart: 28 as they are, 10 when told `It is N.`"""
+    from engines.recipe.blocks import TaskBlock
+    from engines.sft import Recipe, run
+    from engines.tasks.loading import training_examples
+
+    directory = tmp_path_factory.mktemp("solver")
+    task = {"name": "gsm8k", "path": str(sums), "dev_examples": 10}
+    rows = []
+    for number, example in enumerate(training_examples(TaskBlock.model_validate(task), 38, 42)):
+        hint = f" It is {example.answer}." if number >= 28 else ""
+        answer = f"{example.reasoning}\n\n#### {example.answer}"
+        rows.append({"question": example.question + hint, "answer": answer})
+    (directory / "by_heart.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    recipe = Recipe.model_validate(
+        {
+            "engine": "sft",
+            "model": {"base": str(tiny_model)},
+            "lora": None,
+            "task": task,
+            "prompt": {"system": ""},
+            "traces": str(directory / "by_heart.jsonl"),
+            "num_train_epochs": 30,
+            "per_device_train_batch_size": 10,
+            "gradient_accumulation_steps": 1,
+            "learning_rate": 2e-3,
+            "save_steps": 1000,
+            "device": "cpu",
+        }
+    )
+    run(recipe, Run(dir=directory, events=EventWriter(directory), seed=42, name="solver"))
+    return directory
+
+
+@pytest.fixture(scope="session")
+def kill_at() -> Callable[..., int]:
+    """Runs one attempt at a job in a new process that is killed at a place; gives its exit code, negative for a signal.
+
+    The processes are forked from a server that has imported the training stack once and computed nothing yet.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(
+        ["engines.training.supervised", "engines.generation.open", "engines.generation.hf"]
+    )
+    script = str(Path(__file__).parent / "killed_worker.py")
+
+    def attempt(run_dir: Path, engine: str, recipe: Any, where: str = "nowhere") -> int:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        arguments = (str(run_dir), engine, recipe.model_dump_json(by_alias=True), {}, where)
+        process = context.Process(target=runpy.run_path, args=(script, {"arguments": arguments}))
+        process.start()
+        process.join()
+        assert process.exitcode is not None
+        return process.exitcode
+
+    return attempt

@@ -23,7 +23,7 @@ def recipe(tiny_model, sums, **fields):
             "model": {"base": str(tiny_model)},
             "task": {"name": "gsm8k", "path": str(sums), "dev_examples": 10},
             "sampling": {"max_new_tokens": 12},
-            "batch_size": 5,
+            "generation": {"batch_size": 5},
             "device": "cpu",
             **fields,
         }
@@ -137,7 +137,7 @@ def test_a_stop_request_after_the_last_batch_comes_too_late(tiny_model, sums, ma
 @pytest.mark.parametrize(("split", "count"), [("train", 50), ("dev", 10), ("test", 12)])
 def test_any_split_can_be_evaluated(tiny_model, sums, make_run, read_events, split, count):
     attempt = make_run()
-    run(recipe(tiny_model, sums, split=split, sampling={"max_new_tokens": 1}, batch_size=64), attempt)
+    run(recipe(tiny_model, sums, split=split, sampling={"max_new_tokens": 1}, generation={}), attempt)
     assert len(kinds(read_events(attempt), "example")) == count
 
 

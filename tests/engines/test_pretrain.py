@@ -14,7 +14,7 @@ from engines.prompts.rendering import render_row, resolve_prefill
 from engines.prompts.spec import PromptSpec
 from engines.recipe.document import read_document
 from engines.recipe.errors import RecipeError
-from engines.run import Run
+from engines.run import Run, StopFlag
 from engines.tasks.loading import load_examples
 
 SMOKE = Path(__file__).parents[2] / "recipes" / "smoke" / "pretrain.yaml"
@@ -109,7 +109,7 @@ def test_a_run_that_was_killed_goes_on_to_the_same_numbers(uninterrupted, make_r
 
 
 def test_a_stop_request_leaves_a_checkpoint_and_no_model(make_run, read_events):
-    attempt = make_run("stopped", stop_requested=True)
+    attempt = make_run("stopped", stop=StopFlag(raised=True))
     run(recipe(), attempt)
     assert attempt.resume_from == attempt.checkpoints / "checkpoint-1"
     assert not attempt.model.exists()

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -93,6 +94,15 @@ def test_the_record_says_what_was_trained_on_what(uninterrupted):
     assert [line["mode"] for line in record["lineage"]] == ["base"]
     shown = (whole.dir / "debug" / "full_whole_train.txt").read_text()
     assert "<SOLUTION>" in shown.split("--- trained on")[1]
+
+
+def test_the_budget_counts_rows_steps_and_the_tokens_that_bear_a_loss(uninterrupted):
+    _, events = uninterrupted
+    budget = {event["name"]: event["value"] for event in events if event["kind"] == "score"}
+    assert budget["budget/prompts"] == 16 and budget["budget/steps"] == 8
+    assert budget["budget/completions"] == budget["budget/generated_tokens"] == 0
+    assert 0 < budget["budget/trained_tokens"] < metrics(events, "tokens")[8]
+    assert budget["budget/seconds"] > 0
 
 
 def test_a_resumed_run_repeats_the_uninterrupted_one_exactly(
@@ -260,6 +270,31 @@ def test_rows_that_are_too_long_are_refused_or_left_out_and_counted(tiny_model, 
     run(recipe(tiny_model, sums, **lengths, drop_long=True, num_train_epochs=1), attempt)
     [message] = [event["text"] for event in read_events(attempt) if event["kind"] == "message"]
     assert message.startswith("left out") and json.loads((attempt.dir / "run.json").read_text())["rows"] < 16
+
+
+def test_rows_that_were_left_out_or_fill_the_context_do_not_end_a_run_after_its_training(
+    tiny_model, sums, make_run, tmp_path
+):
+    """What was saved is checked with prompts of the rows; the model of the test has 1024 positions."""
+    traces = tmp_path / "long.jsonl"
+    questions = ["1 " * 1100, "1 " * 970, "1?"]  # beyond the context; with a few positions left; short
+    rows = [{"question": text, "answer": "1\n#### 1"} for text in questions]
+    traces.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    fields = {"traces": str(traces), "train_samples": 3, "max_length": 1024, "drop_long": True}
+    attempt = make_run()
+    run(recipe(tiny_model, sums, **fields, prompt={"system": ""}, gradient_accumulation_steps=1), attempt)
+    assert json.loads((attempt.dir / "run.json").read_text())["rows"] == 2
+    shown = (attempt.dir / "debug" / "full_run_train.txt").read_text()
+    assert 1024 - 32 < int(re.search(r"longest (\d+)", shown)[1]) <= 1024
+
+
+def test_development_examples_without_room_for_an_answer_are_refused_before_training(
+    tiny_model, sums, make_run, read_events
+):
+    attempt = make_run()
+    with pytest.raises(RecipeError, match="eval_max_new_tokens: 1000 after a prompt"):
+        run(recipe(tiny_model, sums, eval_steps=4, eval_samples=3, eval_max_new_tokens=1000), attempt)
+    assert not metrics(read_events(attempt), "loss")
 
 
 def test_development_rows_that_are_all_too_long_are_an_error_with_a_hint(

@@ -39,7 +39,14 @@ def test_only_the_agreed_metrics_are_written_and_nan_is_not_hidden(make_run, rea
     callback.on_train_begin(None, state, control)
     log(callback, state, control, 10, loss=float("nan"))
     [entry] = values(read_events(attempt))
-    assert set(entry) == {"loss", "learning_rate", "epoch", "tokens", "tokens_per_second"}
+    assert set(entry) == {
+        "loss",
+        "learning_rate",
+        "epoch",
+        "tokens",
+        "tokens_per_second",
+        "steps_per_second",
+    }
     assert entry["loss"] == "nan"
 
 
@@ -92,3 +99,39 @@ def test_dev_accuracy_is_written_and_offered_to_the_selection_of_checkpoints(mak
     callback.on_evaluate(None, state, control, model=2, metrics=metrics)
     assert metrics == {"eval_loss": 1.0, "eval_dev_accuracy_strict": 0.5}
     assert values(read_events(attempt)) == [{"dev_accuracy_strict": 0.5}]
+
+
+def test_tokens_that_the_trainers_state_remembers_are_not_counted_twice(make_run, read_events):
+    """GRPO's trainer goes on counting after a resume, where SFT's begins again."""
+    attempt = make_run()
+    callback = EventCallback(attempt)
+    state, control = trainer_state(step=3, history=[{"step": 3, "tokens": 500, "trained_tokens": 70}])
+    state.num_input_tokens_seen = 500
+    callback.on_train_begin(None, state, control)
+    log(callback, state, control, 600)
+    assert callback.tokens == 600
+    callback.on_log(None, state, control, logs={"loss": 1.0, "epoch": 1.0, "num_trained_tokens": 30})
+    assert callback.tokens == 600 and callback.trained_tokens == 100
+    assert state.log_history == [{"step": 3, "tokens": 600, "trained_tokens": 100}]
+
+
+def test_rewards_and_lengths_go_out_under_short_names(make_run, read_events):
+    attempt = make_run()
+    callback = EventCallback(attempt, passes=2)
+    state, control = trainer_state()
+    callback.on_train_begin(None, state, control)
+    logs = {"loss": 1.0, "epoch": 0.5, "rewards/verifiable/mean": 0.2, "kl": None}
+    callback.on_log(None, state, control, logs=logs | {"completions/mean_terminated_length": 9.0})
+    [entry] = values(read_events(attempt))
+    assert entry["rewards/verifiable/mean"] == 0.2 and entry["length/terminated"] == 9.0
+    assert entry["epoch"] == 1.0 and "kl" not in entry
+
+
+def test_dev_accuracy_is_measured_every_so_many_steps_and_at_the_end(make_run, read_events):
+    attempt = make_run()
+    callback = GreedyEvalCallback(attempt, lambda model: {"dev_accuracy_strict": 0.5}, every=4)
+    state, control = trainer_state()
+    for state.global_step in range(1, 11):
+        callback.on_step_end(None, state, control, model=None)
+    steps = [event["step"] for event in read_events(attempt)]
+    assert steps == [4, 8, 10]

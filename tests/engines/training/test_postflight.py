@@ -46,6 +46,17 @@ def test_the_share_of_changed_elements_is_counted():
     )
 
 
+def test_weights_of_which_hardly_any_changed_are_remarked_on():
+    before = {"w": torch.zeros(100)}
+    after = {"w": torch.zeros(100)}
+    after["w"][:19] = 1
+    assert "only 19.0% of the trained weights" in str(
+        postflight.hardly_changed(postflight.check_weights_changed(before, after))
+    )
+    after["w"][:20] = 1
+    assert postflight.hardly_changed(postflight.check_weights_changed(before, after)) is None
+
+
 def test_an_adapter_without_effect_is_an_error(adapted):
     ids = torch.tensor([[5, 6, 7]])
     with pytest.raises(RecipeError, match="the same with and without"):

@@ -95,6 +95,7 @@ def test_traces_are_read_with_their_reasoning_and_normalised_answer(tmp_path):
         '"text"',
         '{"question": "Q"}',
         '{"question": "Q", "answer": 4}',
+        '{"question": 4, "answer": "#### 4"}',
         '{"question": "Q", "answer": "4"}',
         '{"question": "Q", "answer": "#### four"}',
     ],
@@ -118,3 +119,11 @@ def test_no_traces_at_all_are_an_error(tmp_path):
         read_traces(traces(tmp_path / "t.jsonl"), [])
     with pytest.raises(RecipeError, match="there is no file"):
         read_traces(tmp_path / "absent.jsonl", [])
+
+
+def test_traces_may_hold_line_separators_of_other_alphabets(tmp_path):
+    file = tmp_path / "t.jsonl"
+    line = {"question": "Q\u2028R\x85", "answer": "one\u2029two\n\n#### 1"}
+    file.write_text(json.dumps(line, ensure_ascii=False) + "\n")
+    [example] = read_traces(file, [])
+    assert (example.question, example.reasoning) == ("Q\u2028R", "one\u2029two")

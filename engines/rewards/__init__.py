@@ -1,0 +1,1 @@
+"""Rewards by name: what a completion earns, as functions of its text and the gold answer."""
