@@ -24,6 +24,7 @@ MUST_BE_ALIKE = {
     "data_hash": "set of questions",
     "prompt_hash": "prompt",
     "sampling": "decoding",
+    "grading": "version of the graders",
 }
 """Parts of an evaluation's protocol, and what they are in words."""
 
@@ -106,15 +107,20 @@ def compare(database: Database, job_ids: Sequence[int], baseline_id: int | None 
     return Comparison(entries, baseline, tuple(verdicts))
 
 
-def evaluations_of(database: Database, experiment: str | int) -> list[int]:
-    """The finished evaluations of an experiment, in the order of the recipe."""
+def jobs_of(database: Database, experiment: str | int) -> list[Job]:
+    """The jobs of an experiment in the order of the recipe; of several with one name, those of the newest."""
     rows = jobs.list_jobs(database, experiment=experiment)
     if not rows:
         raise StoreError(
             f"experiment `{experiment}`: there is no such experiment\nhint: `tunedeck jobs` names them"
         )
     newest = max(job.experiment_id for job in rows)
-    mine = [job for job in rows if job.experiment_id == newest]
+    return [job for job in rows if job.experiment_id == newest]
+
+
+def evaluations_of(database: Database, experiment: str | int) -> list[int]:
+    """The finished evaluations of an experiment, in the order of the recipe."""
+    mine = jobs_of(database, experiment)
     return [
         score.job_id
         for score in results.list_scores(database, [j.id for j in mine])
@@ -123,18 +129,24 @@ def evaluations_of(database: Database, experiment: str | int) -> list[int]:
 
 
 def load_entry(database: Database, job_id: int) -> Entry:
+    job, scores = find_evaluation(database, job_id)
+    outcomes = {grader: results.outcomes(database, job.id, grader) for grader in GRADERS}
+    return Entry(job, job.name.removesuffix("/eval"), scores, outcomes)
+
+
+def find_evaluation(database: Database, job_id: int) -> tuple[Job, dict[str, Score]]:
+    """The job that has scores: this one, or the evaluation of the model that it trained."""
     job = jobs.get_job(database, job_id)
     scores = {score.name: score for score in results.list_scores(database, [job_id])}
-    if "strict" not in scores:
-        evaluation = _evaluation_of(database, job)
-        if evaluation is None:
-            raise StoreError(
-                f"job {job_id} ({job.name}): has no scores to compare\n"
-                "hint: name an evaluation that has ended, or a job that was evaluated"
-            )
-        return load_entry(database, evaluation.id)
-    outcomes = {grader: results.outcomes(database, job_id, grader) for grader in GRADERS}
-    return Entry(job, job.name.removesuffix("/eval"), scores, outcomes)
+    if "strict" in scores:
+        return job, scores
+    evaluation = _evaluation_of(database, job)
+    if evaluation is None:
+        raise StoreError(
+            f"job {job_id} ({job.name}): has no scores to compare\n"
+            "hint: name an evaluation that has ended, or a job that was evaluated"
+        )
+    return find_evaluation(database, evaluation.id)
 
 
 def _evaluation_of(database: Database, job: Job) -> Job | None:
@@ -169,13 +181,20 @@ def _by_question(entry: Entry, grader: str) -> dict[str, list[bool]]:
 
 def _unlike(baseline: Entry, entry: Entry, first: set[str], second: set[str]) -> str:
     """What makes two evaluations incomparable, or nothing."""
-    ours, theirs = baseline.protocol, entry.protocol
-    for key, word in MUST_BE_ALIKE.items():
-        if ours.get(key) != theirs.get(key):
-            return f"the {word} differs ({_short(ours.get(key))} and {_short(theirs.get(key))})"
+    if refused := unlike_protocols(baseline.protocol, entry.protocol):
+        return refused
     if first != second:
         return f"they answered different questions ({len(first & second)} of {len(first | second)} in common)"
     return "" if first else "there are no examples"
+
+
+def unlike_protocols(ours: dict[str, Any], theirs: dict[str, Any]) -> str:
+    """The first part of two protocols that differs and must not, or nothing."""
+    for key, word in MUST_BE_ALIKE.items():
+        if ours.get(key) != theirs.get(key):
+            hint = "; `tunedeck regrade` grades stored completions again" if key == "grading" else ""
+            return f"the {word} differs ({_short(ours.get(key))} and {_short(theirs.get(key))}){hint}"
+    return ""
 
 
 def _short(value: Any) -> str:

@@ -5,6 +5,13 @@ import time
 from collections.abc import Hashable
 from typing import Protocol
 
+_SHARES = {
+    *("strict", "robust", "openai_strict", "lm_eval_flexible", "tpt_strict", "format_gap"),
+    *("thinking", "answered", "truncated", "avg", "pass", "maj", "maj_avg_gap"),
+    *("yield", "solved", "distinct", "distinct_ratio", "success_rate", "overlap_with_gold"),
+}
+"""Scores that are shares, without the round, the split and the number of samples that their names may have."""
+
 
 class Progressing(Protocol):
     """What the estimate needs of a job."""
@@ -86,6 +93,12 @@ def percent(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return ""
     return f"{100 * value:.1f}%"
+
+
+def figure(name: str, value: float | None) -> str:
+    """A score by its name: a share as percent, anything else (counts, tokens, seconds) as a number."""
+    kind = name.rpartition("/")[2].removeprefix("dev_").removeprefix("train_").partition("@")[0]
+    return percent(value) if kind in _SHARES else number(value)
 
 
 def clock(moment: float | None) -> str:

@@ -22,6 +22,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "priority": ("wishes", "change the priority of waiting jobs"),
     "metrics": ("results", "a job's metrics"),
     "compare": ("results", "models side by side, with intervals and paired verdicts"),
+    "report": ("report", "what an experiment has shown: accuracy against budget, verdicts"),
     "examples": ("results", "the examples behind a score or a difference"),
+    "regrade": ("regrade", "grade stored completions again, without a GPU"),
     "completion": ("ui", "print the completion script of a shell"),
 }

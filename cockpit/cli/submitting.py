@@ -103,6 +103,9 @@ def check(recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:
         for job in plan.jobs
     ]
     output.table(["job", "engine", "needs", "set"], rows)
+    for job in plan.jobs:
+        for remark in job.recipe.remarks():
+            narrate(f"warning: {job.name}: {remark}")
     narrate(f"{plan.file}: {len(plan.jobs)} jobs, no mistakes found")
 
 

@@ -1,7 +1,9 @@
 """A comparison in words and columns."""
 
+import re
+
 from cockpit.comparison import Comparison, Entry, Verdict
-from cockpit.figures import number, percent
+from cockpit.figures import figure, percent
 from cockpit.plain_text import plain_line
 from cockpit.widgets.cells import Cell, fit, fit_middle
 from store.results import Score
@@ -14,6 +16,7 @@ _WIDEST_NAME = 48
 _VERDICT_WIDTH = 18
 _METRICS = ("strict", "robust", "answered", "thinking", "truncated", "mean_tokens")
 _METRIC_WIDTH = 12
+_OF_ROUND = re.compile(r"r\d+/")
 
 
 def header(table: Comparison, grader: str, width: int) -> list[Cell]:
@@ -84,9 +87,9 @@ def sentence(table: Comparison, entry: Entry, grader: str) -> list[list[Cell]]:
 
 
 def metrics(entry: Entry) -> list[Cell]:
-    """Every metric of a model in a line; the table has room for few of them."""
+    """Every metric of a model in a line; the table has room for few of them. Those of single rounds are other models'."""
     known = [name for name in _METRICS if name in entry.scores]
-    rest = [name for name in entry.scores if name not in known]
+    rest = [name for name in entry.scores if name not in known and not _OF_ROUND.match(name)]
     text = "   ".join(f"{plain_line(name, 40)} {_metric(entry.scores[name])}" for name in [*known, *rest])
     return [("metrics  ", "muted"), (text, "")]
 
@@ -94,8 +97,7 @@ def metrics(entry: Entry) -> list[Cell]:
 def _metric(score: Score | None) -> str:
     if score is None or score.value is None:
         return ""
-    # Tokens are counts; everything else that an evaluation reports is a share.
-    return number(round(score.value, 1)) if score.name.endswith("tokens") else percent(score.value)
+    return figure(score.name, round(score.value, 1) if score.name.endswith("tokens") else score.value)
 
 
 def _extra(grader: str, width: int) -> list[str]:

@@ -3,7 +3,7 @@
 import yaml
 from textual.content import Content
 
-from cockpit.figures import clock, fraction, number, percent, span
+from cockpit.figures import clock, figure, fraction, number, span
 from cockpit.glyphs import STATUS_GLYPHS, progress_bar
 from cockpit.messages import HistoryRead, JobRead, ResultsRead
 from cockpit.plain_text import plain_line, plain_lines
@@ -24,8 +24,13 @@ STATE_COLOURS: dict[str, str] = {
     "held": "$warning",
     "stopping": "$warning",
 }
-_FRACTIONS = ("strict", "robust", "openai_strict", "lm_eval_flexible", "thinking", "answered", "truncated")
-_NEWEST = ("loss", "eval_loss", "dev_accuracy_strict", "learning_rate", "grad_norm", "tokens_per_second")
+_FIRST = (
+    "strict", "robust", "openai_strict", "lm_eval_flexible", "tpt_strict", "thinking", "answered", "truncated"
+)  # fmt: skip
+_NEWEST = (
+    "loss", "eval_loss", "reward", "acc_robust", "dev_accuracy_strict", "learning_rate", "grad_norm", "tokens_per_second"
+)  # fmt: skip
+_NAME_WIDTH = 40
 
 
 def head(read: JobRead, state: str, width: int) -> Content:
@@ -80,11 +85,11 @@ def _figures(read: JobRead, width: int) -> Content:
 
 
 def _score_text(score: Score) -> str:
-    if score.name not in _FRACTIONS:
-        return number(score.value)
     low, high, n = (score.fields.get(key) for key in ("low", "high", "n"))
-    interval = f"  [{100 * low:.1f}, {100 * high:.1f}]" if low is not None and high is not None else ""
-    return f"{percent(score.value)}{interval}" + (f"  n {n}" if n else "")
+    interval = ""
+    if isinstance(low, int | float) and isinstance(high, int | float):
+        interval = f"  [{100 * low:.1f}, {100 * high:.1f}]"
+    return f"{figure(score.name, score.value)}{interval}" + (f"  n {n}" if n else "")
 
 
 def recipe_lines(job: Job) -> list[list[Cell]]:
@@ -153,11 +158,12 @@ def result_lines(read: ResultsRead, run_dir: str) -> list[list[Cell]]:
     lines: list[list[Cell]] = []
     if read.scores:
         lines.append([("Scores", "strong")])
-        known = [name for name in _FRACTIONS if any(score.name == name for score in read.scores)]
-        rest = [score.name for score in read.scores if score.name not in known]
         by_name = {score.name: score for score in read.scores}
-        for name in [*known, *rest]:
-            lines.append([(f"  {plain_line(name, 40):<20}", "accent"), (_score_text(by_name[name]), "")])
+        known = [name for name in _FIRST if name in by_name]
+        width = min(max(map(len, by_name)), _NAME_WIDTH)
+        for name in [*known, *(name for name in by_name if name not in known)]:
+            label = plain_line(name, _NAME_WIDTH).ljust(width)
+            lines.append([(f"  {label}  ", "accent"), (_score_text(by_name[name]), "")])
         lines.append([])
     if read.artifacts:
         lines.append([("Files", "strong"), (f"  in {plain_line(run_dir)}", "muted")])
@@ -165,7 +171,7 @@ def result_lines(read: ResultsRead, run_dir: str) -> list[list[Cell]]:
             step = f"  step {artifact.step}" if artifact.step is not None else ""
             lines.append(
                 [
-                    (f"  {plain_line(artifact.name, 30):<20}", "accent"),
+                    (f"  {plain_line(artifact.name, 30):<20}  ", "accent"),
                     (plain_line(artifact.path), ""),
                     (step, "muted"),
                 ]

@@ -95,3 +95,16 @@ def test_jobs_without_scores_are_explained(visit, bench):
         await person.sees("progress")
 
     visit(look)
+
+
+def test_counts_are_no_shares_and_rounds_are_left_to_their_job(visit, two_models, bench):
+    for name, value in (("budget/seconds", 3.828), ("budget/prompts", 64.0), ("r1/strict", 0.9)):
+        bench.record(2, {"kind": "score", "name": name, "value": value, "fields": {}})
+
+    async def look(person):
+        await person.sees("demo: full")
+        await person.press("v")
+        await person.sees("budget/prompts 64   budget/seconds", "3.828")
+        assert "r1/strict" not in person.text
+
+    visit(look)

@@ -3,9 +3,13 @@
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from cockpit import comparison
-from store import lifecycle, records
+from cockpit.cli.results import compare
+from daemon.ingest import ingest
+from engines.events import EventWriter
+from store import jobs, lifecycle, records
 from store.database import Database, StoreError
 from store.lifecycle import NewJob, Outcome
 from store.schema import Status
@@ -143,10 +147,10 @@ def test_a_training_job_stands_for_its_evaluation(database: Database) -> None:
 
 
 def test_an_experiment_that_is_named_like_a_number_is_not_taken_for_another(database: Database) -> None:
-    jobs = [NewJob("a", "sft", {}), NewJob("a/eval", "eval", {}, (("a", "a"),))]
+    both = [NewJob("a", "sft", {}), NewJob("a/eval", "eval", {}, (("a", "a"),))]
     fields = {"n": 1, "low": 0.0, "high": 1.0, "protocol": PROTOCOL}
     for name in ("2", "other"):
-        _, [trained, evaluated] = lifecycle.enqueue(database, name, jobs)
+        _, [trained, evaluated] = lifecycle.enqueue(database, name, both)
         for job_id in (trained, evaluated):
             lifecycle.claim(database, 99, [])
             if job_id == evaluated:
@@ -156,3 +160,47 @@ def test_an_experiment_that_is_named_like_a_number_is_not_taken_for_another(data
 
     assert comparison.load_entry(database, trained).job.id == evaluated
     assert comparison.evaluations_of(database, 2) == [evaluated]
+
+
+def tpt_job(database: Database, right: str) -> int:
+    """A Think-Prune-Train job as it reports itself: scores of each round, then those of its result as `eval` has them."""
+    _, [job_id] = lifecycle.enqueue(database, "loop", [NewJob("tpt", "tpt", {})])
+    lifecycle.claim(database, 99, [])
+    run_dir = database.run_dir(job_id)
+    run_dir.mkdir(parents=True)
+    writer = EventWriter(run_dir)
+    share = right.count("1") / len(right)
+    interval = {"n": len(right), "low": 0.0, "high": 1.0}
+    for number in (0, 1):
+        against = {"against_base": {"difference": 0.5, "p": 0.001}} if number else {}
+        for grader in ("strict", "robust"):
+            writer.emit("score", name=f"r{number}/{grader}", value=share * number, fields=interval | against)
+        writer.emit("score", name=f"r{number}/pass@4", value=0.9, fields=interval)
+    for index, bit in enumerate(right):
+        fields = {"example_id": f"q{index}", "sample": 0, "strict": bit == "1", "robust": True}
+        writer.emit("example", key=f"q{index}/0", fields=fields)
+    for grader in ("strict", "robust"):
+        writer.emit("score", name=grader, value=share, fields=interval | {"protocol": PROTOCOL})
+    writer.emit("score", name="format_gap", value=0.0, fields={})
+    writer.close()
+    ingest(database, jobs.get_job(database, job_id))
+    lifecycle.finish(database, job_id, Outcome(Status.SUCCEEDED, 0, None))
+    return job_id
+
+
+def test_a_tpt_job_stands_for_the_evaluation_of_its_result(database: Database) -> None:
+    base, loop = evaluation(database, "base", "0" * 20), tpt_job(database, "1" * 15 + "0" * 5)
+    said = verdict(database, base, loop)
+
+    assert (said.entry.label, said.n, said.only_entry, said.text) == ("tpt", 20, 15, "better")
+    assert comparison.evaluations_of(database, "loop") == [loop]
+    assert "r1/strict" in said.entry.scores
+
+
+def test_comparing_a_tpt_job_on_the_command_line(database: Database) -> None:
+    base, loop = evaluation(database, "base", "0" * 20), tpt_job(database, "1" * 15 + "0" * 5)
+    done = CliRunner().invoke(compare, [str(base), str(loop)], catch_exceptions=False)
+    lines = [line.split() for line in done.stdout.splitlines()]
+
+    assert ["tpt", str(loop), "20", "75.0%"] in [line[:4] for line in lines]
+    assert any(line[:4] == ["tpt", "strict", "+75.0", "pp"] and line[-1] == "better" for line in lines)

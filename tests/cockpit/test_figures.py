@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from cockpit.figures import Pace, number, percent, span
+from cockpit.figures import Pace, figure, number, percent, span
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,18 @@ def test_numbers_have_four_significant_digits(value, text):
 def test_a_missing_share_is_no_share():
     assert percent(None) == percent(math.nan) == ""
     assert percent(0.125) == "12.5%"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("strict", 0.5, "50.0%"), ("r12/pass@4", 0.25, "25.0%"), ("r1/dev_robust", 0.125, "12.5%"), ("avg@8", 1, "100.0%"),
+        ("train_pass@2", 0.0, "0.0%"), ("success_rate", 0.75, "75.0%"), ("r1/distinct_right", 1.5, "1.500"),
+        ("budget/seconds", 3.828, "3.828"), ("budget/prompts", 64.0, "64"), ("r1/rows", 16, "16"), ("mean_tokens", 9.2, "9.200"),
+    ],
+)  # fmt: skip
+def test_scores_are_shares_or_counts_by_their_names(name, value, text):
+    assert figure(name, value) == text
 
 
 def job(**changes):

@@ -129,6 +129,29 @@ def test_recipe_history_and_results_are_in_their_tabs(visit, bench):
     visit(look)
 
 
+def test_scores_of_rounds_and_budgets_are_told_apart_by_their_names(visit, bench):
+    bench.enqueue("loop", engine="tpt")
+    bench.start()
+    share = {"low": 0.1, "high": 0.4, "n": 20}
+    for name, value, fields in (
+        ("strict", 0.2, share),
+        ("r1/dev_robust", 0.25, share),
+        ("budget/generated_tokens", 661.0, {}),
+        ("odd", 1.5, {"low": "nan", "high": "nan"}),
+    ):
+        bench.record(1, {"kind": "score", "name": name, "value": value, "fields": fields})
+    bench.finish(1)
+
+    async def look(person):
+        await person.sees("✓ succeeded")
+        await person.press("enter", "5")
+        await person.sees(
+            "budget/generated_tokens  661", "r1/dev_robust            25.0%  [10.0, 40.0]  n 20"
+        )
+
+    visit(look)
+
+
 def test_a_failed_job_says_why_and_retry_works_from_its_screen(visit, bench):
     bench.enqueue("train")
     bench.start()

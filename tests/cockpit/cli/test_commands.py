@@ -97,6 +97,14 @@ def test_a_bad_recipe_is_explained_and_nothing_is_queued(
     assert json.loads(tunedeck("jobs", "--json").stdout) == []
 
 
+def test_check_says_which_options_of_a_recipe_have_no_effect(
+    tunedeck: Tunedeck, recipe: Callable[[str], str]
+) -> None:
+    text = "engine: grpo\nmodel: {base: pocket}\ntask: pocket-math\nepsilon_high: 0.28\n"
+    done = tunedeck("check", recipe(text))
+    assert done.returncode == 0 and "warning: r: no effect: `epsilon_high`" in done.stderr + done.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

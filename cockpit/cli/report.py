@@ -1,0 +1,95 @@
+"""`tunedeck report`: what an experiment has shown."""
+
+from pathlib import Path
+
+import click
+
+from cockpit.cli import output
+from cockpit.cli.output import json_option, narrate, print_json
+from cockpit.comparison import GRADERS
+from cockpit.report import contents, plots
+from cockpit.report.contents import Report
+from cockpit.report.plots import Plot
+from cockpit.report.points import AXES
+from store.database import StoreError, open_database
+
+
+@click.command()
+@click.argument("experiment")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a report with plots beside it (.md), or only a plot (.svg).",
+)
+@click.option(
+    "--x",
+    "axis",
+    type=click.Choice(list(AXES)),
+    help="What accuracy is drawn against; by default training samples, and in a .md all that is known.",
+)
+@click.option(
+    "--grader",
+    type=click.Choice(GRADERS),
+    default="strict",
+    show_default=True,
+    help="Which accuracy the terminal's chart shows; an .svg shows both.",
+)
+@json_option
+def report(experiment: str, out: Path | None, axis: str | None, grader: str, as_json: bool) -> None:
+    """What EXPERIMENT, a name or number, has shown: accuracy against budget, and verdicts.
+
+    Works while jobs still run: what is missing is said. Intervals are over seeds and questions, verdicts are paired.
+    """
+    if out is not None:
+        _check_suffix(out)
+    found = contents.build(open_database(), experiment)
+    axes = found.axes if axis is None else [axis]
+    if axis is not None and axis not in found.axes:
+        known = ", ".join(found.axes) or "none"
+        narrate(f"no plot against {AXES[axis]}: no job reports them; known: {known}")
+    drawn = [plot for one in axes if (plot := plots.against_budget(found, one))]
+    rounds = plots.by_round(found)
+    if out is not None:
+        is_page = out.suffix.lower() == ".md"
+        _write(found, out, [*drawn, *rounds] if is_page or axis is None else drawn)
+    if as_json:
+        print_json(contents.as_json(found))
+    elif out is None:
+        from cockpit.report.chart import chart
+        from cockpit.report.text import print_report
+
+        budget = [chart(plot, GRADERS.index(grader)) for plot in drawn[:1]]
+        print_report(found, [*budget, *(chart(plot) for plot in rounds)])
+
+
+def _check_suffix(out: Path) -> None:
+    """Before anything is read: a report takes seconds for a large sweep."""
+    if out.suffix.lower() == ".png":
+        raise click.UsageError(
+            f"{out}: plots are written as SVG\nhint: name a .svg; browsers and `rsvg-convert` turn it into PNG"
+        )
+    if out.suffix.lower() not in (".md", ".svg"):
+        raise click.UsageError(f"{out}: the name must end in .md or .svg")
+
+
+def _write(found: Report, out: Path, drawn: list[Plot]) -> None:
+    from cockpit.report.svg import svg
+    from cockpit.report.text import markdown
+
+    if out.suffix.lower() == ".svg":
+        if not drawn:
+            raise StoreError(
+                f"{output.clean(found.name)}: there is nothing to plot\n"
+                "hint: without --out the report says what is missing"
+            )
+        files = {out: svg(drawn[0])}
+    else:
+        paths = {plot.key: out.with_name(f"{out.stem}-{plot.key}.svg") for plot in drawn}
+        files = {paths[plot.key]: svg(plot) for plot in drawn}
+        files[out] = markdown(found, {paths[plot.key].name: plot.title for plot in drawn})
+    for path, text in files.items():
+        try:
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise StoreError(f"{path}: cannot be written: {error.strerror}") from error
+        narrate(f"wrote {path}")

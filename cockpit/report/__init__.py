@@ -1,0 +1,1 @@
+"""What an experiment has shown: accuracy against budget, format apart from correctness, and verdicts."""
