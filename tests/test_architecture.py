@@ -28,6 +28,12 @@ CONTROL_PLANE = [
     "cockpit.cli.submitting",
     "cockpit.cli.results",
     "cockpit.cli.live",
+    "cockpit.cli.regrade",
+    "cockpit.cli.report",
+    "cockpit.report.svg",
+    "cockpit.report.text",
+    "engines.statistics.crossed",
+    "engines.tasks.summary",
 ]
 
 
@@ -48,7 +54,16 @@ def test_the_control_plane_never_loads_the_training_stack(module: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["jobs"], ["status"], ["recipes"], ["check", "smoke/command"]]
+    "arguments",
+    [
+        ["--help"],
+        ["jobs"],
+        ["status"],
+        ["recipes"],
+        ["check", "smoke/command"],
+        ["report", "none"],
+        ["regrade", "1"],
+    ],
 )
 def test_a_command_answers_without_torch_or_textual(arguments: list[str], tmp_path: Path, home: Path) -> None:
     code = (
@@ -92,7 +107,10 @@ def _imports(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("package", ["cockpit", "daemon"])
 def test_the_control_plane_sees_only_the_plumbing_of_the_engines(package: str) -> None:
-    allowed = {"cockpit": {"recipe", "statistics"}, "daemon": {"recipe", "events"}}[package]
+    allowed = {
+        "cockpit": {"events", "prompts", "recipe", "statistics", "tasks"},
+        "daemon": {"recipe", "events"},
+    }[package]
     for path in (ROOT / package).rglob("*.py"):
         seen = {name.split(".")[1] for name in _imports(path) if name.startswith("engines.")}
 

@@ -124,7 +124,18 @@ def test_training_survives_the_daemon_and_the_worker_being_killed_with_the_same_
     until(lambda: (run_dir / "checkpoints" / "checkpoint-16" / "trainer_state.json").exists(), 120)
     start_daemon("--cpu-slots", "1")
     until(lambda: logged_losses(run_dir)[-1][0] > 20, 120)
-    os.kill(json.loads(process_file(run_dir, 1).read_text())["worker"]["pid"], signal.SIGKILL)
+    worker = json.loads(process_file(run_dir, 1).read_text())["worker"]["pid"]
+
+    def stands_between_checkpoints() -> bool:
+        os.kill(worker, signal.SIGSTOP)
+        last = logged_losses(run_dir)[-1][0]
+        if not (run_dir / "checkpoints" / f"checkpoint-{last}").exists():
+            return True
+        os.kill(worker, signal.SIGCONT)
+        return False
+
+    until(stands_between_checkpoints, 120)
+    os.kill(worker, signal.SIGKILL)
     job = ended(disturbed, 240)
 
     assert (job.status, job.attempt) == (Status.SUCCEEDED, 2)
