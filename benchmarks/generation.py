@@ -172,7 +172,8 @@ def trained_pocket(folder: Path) -> Path:
     return run_dir / "model"
 
 
-def random_qwen3(folder: Path, size: str) -> Path:
+def random_qwen3(folder: Path, size: str, ends: int) -> Path:
+    """A model of this size whose completions end at any of `ends` tokens of its 640, so that their lengths differ."""
     import torch
     from transformers import AutoTokenizer, Qwen3Config, Qwen3ForCausalLM
 
@@ -190,10 +191,10 @@ def random_qwen3(folder: Path, size: str) -> Path:
         num_key_value_heads=hidden // 128,
         head_dim=64,
         max_position_embeddings=1024,
-        eos_token_id=tokenizer.eos_token_id,
+        eos_token_id=list(range(len(tokenizer) - ends, len(tokenizer))) or tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    directory = folder / size
+    directory = folder / f"{size}-{ends}"
     Qwen3ForCausalLM(config).save_pretrained(directory)
     tokenizer.save_pretrained(directory)
     return directory
