@@ -135,7 +135,7 @@ class Decoder:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits (rows, vocabulary) after one prompt a row, and their mask, which covers the whole cache."""
         begun = self._begin(cache, len(prompts))
-        input_ids, mask = _left_padded(
+        input_ids, mask = left_padded(
             [prompt[begun:] for prompt in prompts], self.tokenizer.pad_token_id, self.model.device
         )
         positions = begun + (mask.cumsum(dim=-1) - 1).clamp(min=0)
@@ -150,7 +150,7 @@ class Decoder:
             return 0
         if self._prefix_cache is None:
             first = roomy_cache(self.model.config)
-            input_ids, mask = _left_padded([self.prefix], 0, self.model.device)
+            input_ids, mask = left_padded([self.prefix], 0, self.model.device)
             self._forward([], input_ids, mask, mask.cumsum(dim=-1) - 1, first)
             self._prefix_cache = first
         fill(cache, self._prefix_cache, rows)
@@ -198,9 +198,10 @@ class Decoder:
         row.terminated = token in self.ends or self.stop.completed(row.generated)
 
 
-def _left_padded(
+def left_padded(
     prompts: Sequence[Sequence[int]], pad: int, device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor]:
+    """Tokens and mask (rows, columns), each prompt at the right end of its row."""
     width = max(map(len, prompts))
     ids = [[pad] * (width - len(prompt)) + list(prompt) for prompt in prompts]
     mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]

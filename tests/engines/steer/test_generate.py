@@ -190,7 +190,7 @@ def test_a_generator_that_cannot_steer_refuses_rather_than_answers_unsteered(fam
     requests = steered_requests(requests_for(PROMPTS, 1), [row])
     with pytest.raises(RecipeError, match="cannot steer"):
         tokens(HfGenerator(model, tokenizer, 8), requests)
-    with pytest.raises(RecipeError, match="no steering .* is known"):
+    with pytest.raises(RecipeError, match="is known here"):
         tokens(SteeredGenerator(model, tokenizer, 8), requests)
 
 
@@ -202,9 +202,12 @@ def test_bfloat16_rows_are_bitwise_their_like(family_model, steer, family):
         torch.tensor([[0, 1, 1], [1, 1, 1], [1, 1, 1]]),
     )
     rows = [steer([1], 1.5, 1), None, steer([2], 0.0, 2)]
-    run = lambda: (
-        model(input_ids=ids, attention_mask=mask, position_ids=(mask.cumsum(-1) - 1).clamp(min=0)).logits
-    )  # noqa: E731
+
+    def run():
+        return model(
+            input_ids=ids, attention_mask=mask, position_ids=(mask.cumsum(-1) - 1).clamp(min=0)
+        ).logits
+
     plain = run()
     with steered(model, rows, mask):
         mixed = run()

@@ -147,8 +147,20 @@ def test_killer_d_a_chunked_prompt_is_steered_once_where_last_of_each_chunk_woul
     with steered(model, rows, MASK):
         one, many = step_by_step(model, [5]), step_by_step(model, [2, 2, 1])
     assert torch.allclose(one[:, 2:], many[:, 2:], atol=1e-3)
-    guess = [[False] * (width - 1) + [True] for width in (2, 2, 1)]  # "more than one column means prompt"
-    assert sum(guess, []) != columns(pieces)[0, :5].tolist()
+    delta = 2.0 * rows[0].vectors[1]
+
+    def last_column(_module, _args, output):  # "more than one column means prompt: steer the last"
+        hidden = (output[0] if isinstance(output, tuple) else output).clone()
+        hidden[:, -1] += delta
+        return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
+
+    handle = find_decoder(model).blocks[1].register_forward_hook(last_column)
+    try:
+        naive_one, naive_many = step_by_step(model, [5]), step_by_step(model, [2, 2, 1])
+    finally:
+        handle.remove()
+    assert torch.allclose(naive_one, one, atol=1e-3), "in one piece, the rule of thumb is right"
+    assert (naive_one[:, -1] - naive_many[:, -1]).abs().max() > 0.01
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -331,14 +343,14 @@ def test_what_cannot_be_steered_is_told(family_model, steer):
     from transformers import MambaConfig, MambaForCausalLM
 
     model = family_model("llama")
-    with pytest.raises(RecipeError, match="there is no layer 4: the model's blocks are 0 to 3"):
-        with steered(model, [steer([4], 1.0)], MASK):
-            pass
+    wrong = steered(model, [steer([4], 1.0)], MASK)
+    with pytest.raises(RecipeError, match="there is no layer 4: the model's blocks are 0 to 3"), wrong:
+        pass
     with hooked(model, [("block_out", 1)]), pytest.raises(RecipeError, match="before any row was assigned"):
         forward(model)
-    with steered(model, [steer([1], 1.0, schedule={"kind": "dac"})] * 3, MASK):
-        with pytest.raises(RecipeError, match="no strength here"):
-            forward(model)
+    dynamic = steered(model, [steer([1], 1.0, schedule={"kind": "dac"})] * 3, MASK)
+    with dynamic, pytest.raises(RecipeError, match="no strength here"):
+        forward(model)
     config = MambaConfig(vocab_size=512, hidden_size=32, num_hidden_layers=2, state_size=8)
     with pytest.raises(RecipeError, match="takes no key-value cache"), hooked(MambaForCausalLM(config), []):
         pass
