@@ -62,9 +62,7 @@ def _numeric(tokenizer: Any, sides: Sequence[Side]) -> dict[str, torch.Tensor]:
         "tokens": [len(token_ids(tokenizer, text)) for text in texts],
         "characters": [len(text) for text in texts],
         "digits": [sum(letter.isdigit() for letter in text) for text in texts],
-        "decimals": [
-            sum(a == "." and b.isdigit() for a, b in pairwise(text)) for text in texts
-        ],
+        "decimals": [sum(a == "." and b.isdigit() for a, b in pairwise(text)) for text in texts],
     }
     return {name: torch.tensor(values, dtype=torch.float64) for name, values in columns.items()}
 

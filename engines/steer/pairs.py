@@ -132,7 +132,9 @@ def balanced(tokenizer: Any, sides: Sequence[Side]) -> list[Side]:
     length = {side.key: len(token_ids(tokenizer, side.completion)) for side in sides}
     kept: list[Side] = []
     for outcomes in groups.values():
-        pairs: list[tuple[Side, Side]] = [(right, wrong) for right in outcomes[True] for wrong in outcomes[False]]
+        pairs: list[tuple[Side, Side]] = [
+            (right, wrong) for right in outcomes[True] for wrong in outcomes[False]
+        ]
         right, wrong = min(pairs, key=lambda pair: abs(length[pair[0].key] - length[pair[1].key]))
         kept += [right, wrong]
     return kept

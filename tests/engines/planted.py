@@ -74,10 +74,16 @@ class Units:
 
 def build(directory: Path) -> Path:
     """Write the model and its tokenizer."""
-    vocabulary = Tokenizer(models.WordLevel({token: place for place, token in enumerate(TOKENS)}, unk_token="<unk>"))
+    vocabulary = Tokenizer(
+        models.WordLevel({token: place for place, token in enumerate(TOKENS)}, unk_token="<unk>")
+    )
     vocabulary.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=vocabulary, pad_token="<pad>", eos_token="<end>", unk_token="<unk>", chat_template=TEMPLATE
+        tokenizer_object=vocabulary,
+        pad_token="<pad>",
+        eos_token="<end>",
+        unk_token="<unk>",
+        chat_template=TEMPLATE,
     )
     tokenizer.save_pretrained(directory)
     config = LlamaConfig(
@@ -148,7 +154,9 @@ def _judge(_block: torch.nn.Module, units: Units) -> None:
     """silu(z) - silu(z - 10) is 0, then rises within half a unit of u to 10."""
     for bound, sign in ((LOW, 1.0), (HIGH, -1.0)):
         for shift, side in ((5.0, 1.0), (-5.0, -1.0)):
-            units.add({U: 20.0, "one": shift - 20.0 * bound}, {ASKED_COLOUR: 1.0}, {VERDICT: sign * side * 0.2})
+            units.add(
+                {U: 20.0, "one": shift - 20.0 * bound}, {ASKED_COLOUR: 1.0}, {VERDICT: sign * side * 0.2}
+            )
     units.copy({ASKED_COLOUR: 1.0}, {VERDICT: -1.0})
     units.copy({U: 1.0}, {U: -1.0})
 
@@ -157,7 +165,11 @@ def _answer(_block: torch.nn.Module, units: Units) -> None:
     for number in range(10):
         right, wrong = OUT + number, OUT + (number + 1) % 10
         for verdict, colour in ((1, 1), (-1, -1), (1, -1), (-1, 1)):
-            gate: dict[int | str, float] = {VERDICT: 20.0 * verdict, ASKED_COLOUR: 20.0 * colour, "one": -20.0}
+            gate: dict[int | str, float] = {
+                VERDICT: 20.0 * verdict,
+                ASKED_COLOUR: 20.0 * colour,
+                "one": -20.0,
+            }
             units.add(gate, {ASKED + number: 1.0}, {(right if verdict == colour else wrong): 1.0 / 20})
         units.copy({ASKED + number: 1.0}, {right: 8.0, wrong: 8.0})
 
