@@ -123,6 +123,36 @@ def mixed_outcomes(tokenizer: Any, spec: PromptSpec, rows: Iterable[ScoredExampl
     return _some(sides, "P2")
 
 
+def anticipating(tokenizer: Any, spec: PromptSpec, rows: Iterable[ScoredExample]) -> list[Side]:
+    """For `read: prompt_last`: prompts alone, of questions that are mostly solved and of questions that mostly are not.
+
+    One of each makes a pair, in the order of their prompts' lengths, since no question can be both."""
+    outcomes: dict[str, list[ScoredExample]] = {}
+    for row in rows:
+        outcomes.setdefault(row.example_id, []).append(row)
+    prompts: dict[bool, list[str]] = {True: [], False: []}
+    for samples in outcomes.values():
+        solved = sum(row.robust for row in samples)
+        if 2 * solved != len(samples):
+            prompts[2 * solved > len(samples)].append(render_prompt(tokenizer, spec, samples[0].question))
+    right, wrong = (sorted(prompts[label], key=lambda text: (len(text), text)) for label in (True, False))
+    count = min(len(right), len(wrong))
+    # Evenly out of the longer list, so that both have short and long prompts.
+    chosen = (
+        [[texts[place * len(texts) // count] for place in range(count)] for texts in (right, wrong)]
+        if count
+        else []
+    )
+    return _some(
+        [
+            Side(f"pair-{place}", text, "", label)
+            for label, texts in zip((True, False), chosen, strict=False)
+            for place, text in enumerate(texts)
+        ],
+        "P2 with `prompt_last`",
+    )
+
+
 def balanced(tokenizer: Any, sides: Sequence[Side]) -> list[Side]:
     """One right and one wrong side a question: the two whose numbers of tokens are closest. For sets that the audit
     refuses because wrong solutions are longer."""

@@ -3,7 +3,6 @@
 Directions that separate right from wrong need not steer; layers where nothing separates them hardly will.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -34,10 +33,8 @@ class LayerProbe:
     """Length of the mean difference as a share of the activations' median length."""
 
 
-def probe_layers(
-    found: Activations, norm_ref: Sequence[float], c: float = 0.1, seed: int = 0
-) -> list[LayerProbe]:
-    """Figures of every layer. `norm_ref` are the layers' median norms."""
+def probe_layers(found: Activations, c: float = 0.1, seed: int = 0) -> list[LayerProbe]:
+    """Figures of every layer."""
     right, wrong, kept = class_means(found.values, found.labels, found.questions)
     x = torch.cat([right, wrong])
     y = torch.cat([torch.ones(len(right)), torch.zeros(len(wrong))])
@@ -53,7 +50,7 @@ def probe_layers(
                 d_prime=_d_prime(right[:, place], wrong[:, place], folds(kept, seed)),
                 split_half=_split_half(differences[:, place], seed),
                 pairwise=_pairwise(differences[:, place]),
-                norm_share=float(mean[place].norm()) / norm_ref[place],
+                norm_share=float(mean[place].norm()) / found.norm_ref[place],
             )
         )  # fmt: skip
     return rows

@@ -40,6 +40,8 @@ class Activations:
     """Which question each side belongs to."""
     labels: tuple[bool, ...]
     """Whether each side is right."""
+    norm_ref: tuple[float, ...]
+    """Median norm at each layer of the activations that are to be steered."""
 
 
 def activation_key(
@@ -98,6 +100,7 @@ def save(directory: Path, key: Mapping[str, Any], found: Activations) -> Path:
         "layers": found.layers,
         "questions": found.questions,
         "labels": found.labels,
+        "norm_ref": found.norm_ref,
     }
     path.with_suffix(".json").unlink(missing_ok=True)
     partial.replace(path)
@@ -119,11 +122,13 @@ def load(directory: Path, key: Mapping[str, Any]) -> Activations | None:
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         logger.warning("%s is of no use: %s", path, error)
         return None
-    rows = tuple(sidecar["layers"]), tuple(sidecar["questions"]), tuple(sidecar["labels"])
-    if values.shape != (len(rows[1]), len(rows[0]), *values.shape[2:]):
+    names = ("layers", "questions", "labels", "norm_ref")
+    found = Activations(values, *(tuple(sidecar.get(name, ())) for name in names))
+    sides, layers = len(found.questions), len(found.layers)
+    if values.shape[:2] != (sides, layers) or (len(found.labels), len(found.norm_ref)) != (sides, layers):
         logger.warning("%s has another shape than its rows: it is read again", path)
         return None
-    return Activations(values, *rows)
+    return found
 
 
 def verify(

@@ -9,14 +9,13 @@ from engines.generation.hf import HfGenerator
 from engines.prompts.rendering import render_prompt, resolve_prefill
 from engines.prompts.spec import PromptSpec
 from engines.recipe.blocks import SamplingBlock, TaskBlock
-from engines.steer.activations import locate, median_norms, read_activations, steered_positions
 from engines.steer.audit import audit
 from engines.steer.directions import directions
+from engines.steer.extraction import extract, find_directions
 from engines.steer.gates import Bench, run_gates
 from engines.steer.generate import SteeredGenerator, steered_requests
-from engines.steer.pairs import on_policy
+from engines.steer.pairs import anticipating, on_policy
 from engines.steer.probes import probe_layers
-from engines.steer.store import Activations
 from engines.steer.vectors import METHODS, random_directions, random_in_pca, shuffled, sign_flipped
 from engines.tasks.grading import grade
 from engines.tasks.loading import load_examples
@@ -36,19 +35,17 @@ def world(planted):
 
 
 @pytest.fixture(scope="module")
-def found(world):
-    """Activations of right and wrong answers at all layers, and the layers' norms."""
+def found(world, tmp_path_factory):
+    """Activations of right and wrong answers at all layers."""
     model, tokenizer, spec, train, _ = world
     sampling = SamplingBlock(temperature=0.7, num_samples=8, max_new_tokens=4)
     sides, _ = on_policy(HfGenerator(model, tokenizer, 512), tokenizer, spec, train, 0, sampling)
     verdict = audit(tokenizer, sides)
     assert verdict.passed, verdict
-    readings = [locate(tokenizer, side.prompt, side.completion, spec, "answer_last") for side in sides]
-    values = read_activations(model, readings, "block_out", LAYERS, pad=0, batch_size=256)
-    labels, questions = tuple(side.label for side in sides), tuple(side.question for side in sides)
-    steered = [steered_positions(tokenizer, side.prompt, side.completion) for side in sides[:64]]
-    norms = median_norms(model, steered, "block_out", LAYERS, pad=0)
-    return Activations(values, LAYERS, questions, labels), norms
+    return extract(
+        model, tokenizer, spec, sides, site="block_out", read="answer_last", directory=tmp_path_factory.mktemp("store"),
+        identity={"weights": "planted"}, data_hash="400 questions", pairs={"scheme": "P2"}, batch_size=256,
+    )  # fmt: skip
 
 
 def accuracy(world, steerings):
@@ -66,9 +63,7 @@ def accuracy(world, steerings):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_finds_the_planted_direction_at_its_layer_and_with_its_sign(planted, found, method):
-    activations, norms = found
-    rows = (activations.values, activations.labels, activations.questions)
-    unit = directions("block_out", method, LAYERS, METHODS[method](*rows), norms).unit
+    unit = find_directions(found, "block_out", method).unit
     along = unit[:, planted.U]
     assert along[planted.LAYER] > 0.9
     if method != "logistic":  # which sees, noise being absent, the thousandth of u that block 4 leaves behind
@@ -77,11 +72,10 @@ def test_every_method_finds_the_planted_direction_at_its_layer_and_with_its_sign
 
 @pytest.mark.parametrize("seed", range(3))
 def test_controls_do_not_find_it(planted, found, seed):
-    activations, _ = found
-    rows = (activations.values, activations.labels, activations.questions)
+    rows = (found.values, found.labels, found.questions)
     for raw in (
         random_directions(len(LAYERS), planted.SIZE, seed),
-        random_in_pca(activations.values, 20, seed),
+        random_in_pca(found.values, 20, seed),
         shuffled(*rows, seed),
     ):
         here = raw[planted.LAYER]
@@ -89,8 +83,7 @@ def test_controls_do_not_find_it(planted, found, seed):
 
 
 def test_probes_name_the_planted_layer(planted, found):
-    activations, norms = found
-    rows = probe_layers(activations, norms)
+    rows = probe_layers(found)
     best = rows[planted.LAYER]
     assert best.low > 0.95 and best.split_half > 0.95 and best.pairwise > 0.7
     assert best.d_prime == max(row.d_prime for row in rows)
@@ -98,14 +91,12 @@ def test_probes_name_the_planted_layer(planted, found):
 
 
 def test_steering_helps_at_the_planted_layer_with_the_planted_sign_and_strength_alone(planted, world, found):
-    activations, norms = found
-    rows = (activations.values, activations.labels, activations.questions)
-    raw = METHODS["mean_difference"](*rows)
-    true = directions("block_out", "mean_difference", LAYERS, raw, norms)
+    rows, norms = (found.values, found.labels, found.questions), found.norm_ref
+    true = find_directions(found, "block_out", "mean_difference")
     controls = [
         directions("block_out", "random", LAYERS, random_directions(len(LAYERS), planted.SIZE, 1), norms),
         directions("block_out", "shuffled", LAYERS, shuffled(*rows, 1), norms),
-        directions("block_out", "flipped", LAYERS, sign_flipped(raw), norms),
+        directions("block_out", "flipped", LAYERS, sign_flipped(true.unit), norms),
     ]
     low, high = (push / norms[planted.LAYER] for push in planted.BEST)
     middle = (low + high) / 2
@@ -121,11 +112,23 @@ def test_steering_helps_at_the_planted_layer_with_the_planted_sign_and_strength_
     assert max(accuracy(world, [control.steering([planted.LAYER], middle) for control in controls])) < 0.75
 
 
+def test_the_direction_that_anticipates_is_the_planted_one_as_well(planted, world, tmp_path):
+    """At the prompt's last token, u is what the name is worth: the questions that will be solved are those above 0."""
+    model, tokenizer, spec, train, _ = world
+    sampling = SamplingBlock(temperature=0.7, num_samples=7, max_new_tokens=4)
+    _, rows = on_policy(HfGenerator(model, tokenizer, 512), tokenizer, spec, train, 0, sampling)
+    sides = anticipating(tokenizer, spec, rows)
+    read = extract(
+        model, tokenizer, spec, sides, site="block_out", read="prompt_last", directory=tmp_path,
+        identity={}, data_hash="", pairs={},
+    )  # fmt: skip
+    unit = find_directions(read, "block_out", "mean_difference").unit
+    assert float(unit[planted.LAYER, planted.U]) > 0.5 > float(unit[planted.LAYER - 1, planted.U])
+
+
 def test_the_planted_model_passes_the_gates(planted, world, found, tmp_path):
     model, tokenizer, spec, train, dev = world
-    activations, norms = found
-    raw = METHODS["mean_difference"](activations.values, activations.labels, activations.questions)
-    true = directions("block_out", "mean_difference", LAYERS, raw, norms)
+    true = find_directions(found, "block_out", "mean_difference")
     prompts = [render_prompt(tokenizer, spec, example.question) for example in dev[:32]]
     bench = Bench(model, tokenizer, prompts, true, LAYERS, 0.05, GREEDY, spec, train[:20])
     assert all(row.passed for row in run_gates(bench, tmp_path))

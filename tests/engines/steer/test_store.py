@@ -34,7 +34,7 @@ def key(family_model, tokenizer):
 @pytest.fixture
 def found():
     values = torch.randn(2, 2, 8, generator=torch.Generator().manual_seed(0))
-    return Activations(values, (0, 1), ("q", "q"), (True, False))
+    return Activations(values, (0, 1), ("q", "q"), (True, False), (3.0, 4.5))
 
 
 def test_what_was_saved_is_found_bit_for_bit(tmp_path, key, found):
@@ -42,7 +42,8 @@ def test_what_was_saved_is_found_bit_for_bit(tmp_path, key, found):
     save(tmp_path, key(), found)
     again = load(tmp_path, key())
     assert torch.equal(again.values, found.values)
-    assert (again.layers, again.questions, again.labels) == (found.layers, found.questions, found.labels)
+    assert (again.layers, again.questions, again.labels) == ((0, 1), ("q", "q"), (True, False))
+    assert again.norm_ref == (3.0, 4.5)
 
 
 CHANGES = [
@@ -119,8 +120,8 @@ def test_verifying_reads_random_rows_again(family_model):
     def read(places):
         return read_activations(model, [readings[place] for place in places], "block_out", [1, 2], pad=3)
 
-    good = Activations(read(range(6)), (1, 2), ("q",) * 6, (True, False) * 3)
+    good = Activations(read(range(6)), (1, 2), ("q",) * 6, (True, False) * 3, (1.0, 1.0))
     assert verify(good, read, count=4) < 1e-4
-    stale = Activations(good.values * 1.1, (1, 2), good.questions, good.labels)
+    stale = Activations(good.values * 1.1, (1, 2), good.questions, good.labels, good.norm_ref)
     with pytest.raises(RecipeError, match=r"differ by 9\.1%"):
         verify(stale, read, count=4)

@@ -168,7 +168,7 @@ def test_probes_tell_the_layer_with_a_signal_from_the_one_without(sample):
     }
     for rows in place.values():
         near[rows] -= values[rows].mean(dim=0)
-    none, signal = probe_layers(Activations(near, (4, 9), tuple(questions), tuple(labels)), [10.0, 10.0])
+    none, signal = probe_layers(Activations(near, (4, 9), tuple(questions), tuple(labels), (10.0, 10.0)))
     assert (none.layer, signal.layer) == (4, 9)
     assert none.low < 0.5 < none.high or none.auc < 0.5
     assert signal.low > 0.9 and signal.d_prime > 2 > none.d_prime
