@@ -157,3 +157,30 @@ def test_what_is_beside_a_dac_row_is_as_without_it(family_model, tokenizer, stee
         0,
     )
     assert beside[1::2] == alone
+
+
+def test_rows_that_end_early_take_their_branches_along(family_model, tokenizer, steer):
+    model = family_model("qwen2")
+    rows = [
+        None,
+        *(
+            steer([1], alpha, 3, schedule={"kind": "dac", "top_p": 0.7}, norm=2.0)
+            for alpha in (-2.0, 1.0, 2.0)
+        ),
+    ]
+    generator = SteeredGenerator(model, tokenizer, 64, [row for row in rows if row])
+    requests = steered_requests(requests_for([*PROMPTS, "Place it between"], 1), rows)
+    free = complete(generator, requests, SamplingBlock(max_new_tokens=12), [], 0)
+    strengths = dict(generator.strengths)
+    stops = sorted(
+        {letter for made in free[1::3] for letter in made.text[1:5] if letter.isalnum() and letter.isascii()}
+    )
+    stopped = complete(generator, requests, SamplingBlock(max_new_tokens=12), stops, 0)
+    assert len({len(made.token_ids) for made in stopped}) > 3, (
+        "the batch must shrink for this test to mean anything"
+    )
+    for place, (before, after) in enumerate(zip(free, stopped, strict=True)):
+        assert before.token_ids[: len(after.token_ids)] == after.token_ids
+        if requests[place].steer:
+            count = len(after.token_ids)
+            assert generator.strengths[place][:count] == pytest.approx(strengths[place][:count], abs=1e-4)

@@ -101,6 +101,24 @@ def test_a_common_beginning_is_read_once_and_changes_nothing(family_model, token
     assert shapes[0][0] == 1 and shapes[1][1] < 30
 
 
+def test_a_common_beginning_that_is_steered_is_read_for_each_steering(family_model, tokenizer, steer):
+    model = family_model("llama")
+    beginning = "Place it between 1 and 2. Then, provide your solution between 3 and 4."
+    prompts = [beginning + rest for rest in PROMPTS]
+    rows = [
+        steer([1], 4.0, where={"prompt": "all"}),
+        steer([0], -4.0, 1, where={"prompt": "window", "prompt_window": (1, 9)}),
+        None,
+    ]
+    generator = SteeredGenerator(model, tokenizer, 64, [row for row in rows if row])
+    together = tokens(generator, steered_requests(requests_for(prompts, 1), rows))
+    for place, made in enumerate(together):
+        inputs = tokenizer(prompts[place // len(rows)], return_tensors="pt", add_special_tokens=False)
+        with steered(model, [rows[place % len(rows)]], inputs["attention_mask"]):
+            reference = model.generate(**inputs, max_new_tokens=12, do_sample=False)
+        assert made == reference[0, inputs["input_ids"].shape[1] :].tolist()
+
+
 def test_rows_that_stop_early_leave_the_others_their_steering(family_model, tokenizer, steer):
     model = family_model("qwen2")
     rows = [steer([1], float(alpha), 4) for alpha in (-4, -2, 2, 4)]
