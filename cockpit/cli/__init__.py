@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "priority": ("wishes", "change the priority of waiting jobs"),
     "metrics": ("results", "a job's metrics"),
     "compare": ("results", "models side by side, with intervals and paired verdicts"),
+    "analyze": ("analyze", "what kind of mistakes models make, side by side"),
     "report": ("report", "what an experiment has shown: accuracy against budget, verdicts"),
     "examples": ("results", "the examples behind a score or a difference"),
     "regrade": ("regrade", "grade stored completions again, without a GPU"),

@@ -54,6 +54,14 @@ def status_text(status: Status) -> Styled:
     return Styled(click.style(f"{to_ascii(glyph) if is_ascii() else glyph} {status}", fg=COLOURS[status]))
 
 
+def markdown_table(headers: Sequence[str], rows: Sequence[Sequence[str]], right: str = "") -> None:
+    """The same as a table of Markdown."""
+    click.echo("| " + " | ".join(headers) + " |")
+    click.echo("|" + "".join(" ---: |" if right[i : i + 1] == "r" else " --- |" for i in range(len(headers))))
+    for row in rows:
+        click.echo("| " + " | ".join(clean(cell).replace("|", "\\|") for cell in row) + " |")
+
+
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], right: str = "") -> None:
     """Aligned columns; `right` has an `r` for each column to be flushed right."""
     shown = [[cell if isinstance(cell, Styled) else clean(cell) for cell in row] for row in rows]

@@ -2,7 +2,6 @@
 
 import csv
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -87,10 +86,7 @@ def print_comparison(table: Comparison, *, markdown: bool = False) -> None:
     """Two tables: the scores of each model, then the verdict on each against the baseline."""
     scores = [[entry.label, str(entry.job.id), *_scores(entry)] for entry in table.entries]
     headers = ["model", "job", "n", "strict", "95 %", "robust", "95 %", "format gap", "truncated", "tokens"]
-    if markdown:
-        _markdown(headers, scores)
-    else:
-        output.table(headers, scores, right="lrrrrrrrrr")
+    (output.markdown_table if markdown else output.table)(headers, scores, right="lrrrrrrrrr")
     click.echo()
     print_verdicts(table, markdown=markdown)
 
@@ -109,10 +105,8 @@ def print_verdicts(table: Comparison, *, markdown: bool = False) -> None:
         "p (Holm)",
         "verdict",
     ]
-    if markdown:
-        _markdown(headers, rows)
-    elif rows:
-        output.table(headers, rows, right="llrrrrrrl")
+    if markdown or rows:
+        (output.markdown_table if markdown else output.table)(headers, rows, right="llrrrrrrl")
 
 
 def _scores(entry: Entry) -> list[str]:
@@ -147,13 +141,6 @@ def _verdict_row(verdict: Verdict) -> list[str]:
 
 def _p_value(p: float) -> str:
     return "< 0.0001" if p < 1e-4 else f"{p:.4f}"
-
-
-def _markdown(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    click.echo("| " + " | ".join(headers) + " |")
-    click.echo("|" + " --- |" * len(headers))
-    for row in rows:
-        click.echo("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |")
 
 
 def _as_json(table: Comparison) -> dict[str, Any]:

@@ -3,8 +3,10 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from cockpit.comparison import GRADERS
 from cockpit.report import rounds, verdicts
 from cockpit.report.evaluations import read_experiment
+from cockpit.report.grid import Grid, grids_of
 from cockpit.report.points import AXES, COSTS, Point, points_of
 from cockpit.report.rounds import Rounds
 from cockpit.report.verdicts import Verdict
@@ -21,6 +23,7 @@ class Report:
     points: list[Point]
     against_references: list[Verdict]
     between_methods: list[Verdict]
+    grids: list[Grid]
     rounds: list[Rounds]
     traces: list[tuple[Job, dict[str, float]]]
     notes: list[str]
@@ -65,6 +68,7 @@ def build(database: Database, experiment: str | int) -> Report:
         points,
         verdicts.against_references(found, points),
         verdicts.between_methods(points),
+        grids_of(points),
         rounds.rounds_of(found),
         rounds.traces_of(found),
         found.notes,
@@ -107,6 +111,18 @@ def as_json(report: Report) -> dict[str, Any]:
         ],
         "against_references": [_verdict_json(verdict) for verdict in report.against_references],
         "between_methods": [_verdict_json(verdict) for verdict in report.between_methods],
+        "grids": [
+            {
+                "method": grid.method,
+                "rows": {grid.row_field: list(grid.rows)},
+                "columns": {grid.column_field: list(grid.columns)},
+                **{
+                    grader: [[grid.values(grader).get((r, c)) for c in grid.columns] for r in grid.rows]
+                    for grader in GRADERS
+                },
+            }
+            for grid in report.grids
+        ],
         "rounds": [
             {
                 "job": found.job.id,

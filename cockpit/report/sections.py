@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from cockpit.comparison import GRADERS
 from cockpit.figures import figure, number, percent, span
 from cockpit.report.contents import Report
+from cockpit.report.grid import Grid, best, heat_rows, short
 from cockpit.report.rounds import Round, Rounds
 from cockpit.report.verdicts import Verdict
 from engines.statistics.crossed import Mean
@@ -31,6 +32,7 @@ def sections(report: Report) -> list[Section]:
     """All of a report but its plots, in the order of reading."""
     return [
         *_accuracy(report),
+        *[section for grid in report.grids for section in _grid(grid)],
         *_against_references(report),
         *_between_methods(report),
         *_in_words(report),
@@ -63,6 +65,14 @@ def _accuracy(report: Report) -> Iterable[Section]:
         "asked-for format. robust: right. Format gap: right, but not in the format. Cut off: did not end by itself."
     )
     yield Section("Accuracy", headers, rows, "lrrrrrrr", [note])
+
+
+def _grid(grid: Grid) -> Iterable[Section]:
+    for grader in GRADERS:
+        rows, columns = short(grid.row_field), short(grid.column_field)
+        title = f"{grid.method}: {grader} accuracy by {rows} (down) and {columns} (across)"
+        headers = [rows, *grid.columns]
+        yield Section(title, headers, heat_rows(grid, grader), "r" * len(headers), [best(grid, grader)])
 
 
 def _against_references(report: Report) -> Iterable[Section]:

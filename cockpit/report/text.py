@@ -29,7 +29,8 @@ def print_report(report: Report, charts: Iterable[list[list[Cell]]]) -> None:
         click.echo()
         click.echo(click.style(clean(section.title), bold=True))
         if section.headers:
-            output.table(section.headers, section.rows[:MOST_ROWS], section.right)
+            rows = [[_in_ascii(cell) for cell in row] for row in section.rows[:MOST_ROWS]]
+            output.table(section.headers, rows, section.right)
             if (left := len(section.rows) - MOST_ROWS) > 0:
                 click.echo(f"... and {left} more rows, which `--out report.md` and `--json` have")
         for line in section.lines:
@@ -55,11 +56,13 @@ def subject(report: Report) -> str:
 
 def _painted(cell: Cell) -> str:
     text, paint = cell
-    text = clean(text)
-    if output.is_ascii():
-        text = "".join(map(to_ascii, text))
+    text = _in_ascii(clean(text))
     coloured = paint and not os.environ.get("NO_COLOR")
     return click.style(text, fg=paint) if coloured else text
+
+
+def _in_ascii(text: str) -> str:
+    return "".join(map(to_ascii, text)) if output.is_ascii() else text
 
 
 def _wrapped(line: str) -> str:

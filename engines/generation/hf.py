@@ -22,7 +22,7 @@ from engines.recipe.errors import RecipeError
 
 logger = logging.getLogger(__name__)
 
-DECODING = 2
+DECODING = 3
 """Raised with every change after which the same seed draws other tokens."""
 _WORTH_SHARING = 16
 """Tokens that prompts must begin with alike for them to be read once."""

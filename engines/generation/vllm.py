@@ -28,11 +28,14 @@ from engines.generation.context import check_context, context_length
 from engines.generation.generator import Finished, Request, check_unsteered
 from engines.generation.sampling import derived_seed
 from engines.generation.stopping import StopStrings, decode
+from engines.generation.vllm_sampling import draw_once_a_token
 from engines.modeling.sources import Source, weights_hash
 from engines.modeling.tokens import end_token_ids
 from engines.recipe.blocks import SamplingBlock
 from engines.recipe.errors import RecipeError
 
+DRAWING = 1
+"""Raised with every change after which the same seed draws other tokens."""
 _CPU_CACHE_BYTES = 1 << 30
 _CPU_BATCH_TOKENS = 8192
 _CONTEXT_STEP = 1024
@@ -53,7 +56,7 @@ class VllmGenerator:
         logprobs: bool = False,
     ) -> None:
         self.tokenizer = tokenizer
-        self.identity = f"vllm {vllm.__version__}"
+        self.identity = f"vllm {DRAWING} {vllm.__version__}"
         self._source = source
         self._tokenizer_files = source.tokenizer
         self._dtype = dtype
@@ -141,14 +144,18 @@ class VllmGenerator:
             options |= {"gpu_memory_utilization": self._gpu_memory_utilization}
         if self._adapter is not None:
             options |= {"enable_lora": True, "max_loras": 1, "max_lora_rank": _rank(source)}
-        return vllm.LLM(
+        if self._logprobs:
+            options["logprobs_mode"] = "processed_logprobs"  # those of the distribution that is drawn from
+        llm = vllm.LLM(
             model=source.weights,
             tokenizer=self._tokenizer_files,
             dtype=self._dtype,
-            logprobs_mode="processed_logprobs",  # those of the distribution that is drawn from
             max_model_len=wanted if limit is None else min(wanted, limit),
             **options,
         )
+        if self._on_cpu:
+            draw_once_a_token(llm.llm_engine)
+        return llm
 
     def _model_ends(self) -> frozenset[int]:
         named = self._llm.model_config.try_get_generation_config().get("eos_token_id")

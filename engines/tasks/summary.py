@@ -7,6 +7,7 @@ from statistics import fmean
 
 from engines.statistics.intervals import wilson, wilson_clustered
 from engines.statistics.pass_at_k import majority_at_k, pass_at_k, powers_of_two
+from engines.tasks.errors import contains
 from engines.tasks.grading import GRADERS
 from engines.tasks.scored import ScoredExample
 
@@ -28,6 +29,7 @@ SHARES: dict[str, Callable[[ScoredExample], bool]] = {
     "tpt_strict": lambda row: row.tpt_strict,
     "thinking": lambda row: row.thinking,
     "answered": lambda row: row.answered,
+    "contains": lambda row: contains(row.completion, row.gold),
     "truncated": lambda row: not row.terminated,
 }
 assert set(GRADERS) <= set(SHARES)

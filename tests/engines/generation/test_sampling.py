@@ -1,6 +1,6 @@
 import torch
 
-from engines.generation.sampling import next_tokens, uniforms
+from engines.generation.sampling import inverse_cumulative, next_tokens, uniforms
 from engines.recipe.blocks import SamplingBlock
 
 
@@ -46,3 +46,21 @@ def test_random_numbers_depend_on_seed_prompt_and_sample():
         uniforms(1, "a", 1, 8),
     ):
         assert not torch.equal(base, other)
+
+
+def test_a_number_falls_where_the_running_sum_first_exceeds_it_in_vocabularies_of_any_size():
+    draw = torch.Generator().manual_seed(0)
+    for words in (1, 5, 128, 129, 640, 5000):
+        weights = torch.randn(64, words, generator=draw).softmax(dim=-1)
+        uniform = torch.rand(64, generator=draw, dtype=torch.float64)
+        sums = weights.cumsum(dim=-1, dtype=torch.float64)
+        expected = torch.searchsorted(sums, uniform.unsqueeze(1) * sums[:, -1:], right=True).squeeze(1)
+        assert torch.equal(inverse_cumulative(weights, uniform), expected)
+
+
+def test_no_number_falls_on_a_token_without_weight():
+    weights = torch.zeros(2, 300)
+    weights[0, 7] = weights[1, 129] = 0.3
+    for number in (0.0, 0.5, 1 - 2**-53):
+        uniform = torch.full((2,), number, dtype=torch.float64)
+        assert inverse_cumulative(weights, uniform).tolist() == [7, 129]

@@ -123,6 +123,21 @@ def test_samples_repeat_with_the_seed_whenever_they_are_asked_for(generator):
     assert [completion.text for completion in other] != [completion.text for completion in together]
 
 
+def test_samples_follow_the_distribution_of_the_model(generator, tiny_model):
+    from transformers import AutoModelForCausalLM
+
+    sampling = SamplingBlock(temperature=0.7, top_k=5, max_new_tokens=1)
+    done = complete(generator, requests_for(PROMPTS[:1], 2000), sampling, [], 0)
+    drawn = torch.tensor([completion.token_ids[0] for completion in done])
+    ids = generator.tokenizer(PROMPTS[:1], add_special_tokens=False, return_tensors="pt")["input_ids"]
+    with torch.no_grad():
+        logits = AutoModelForCausalLM.from_pretrained(tiny_model)(input_ids=ids).logits[0, -1] / 0.7
+    likely = logits.topk(5)
+    for share, token in zip(likely.values.softmax(dim=-1), likely.indices, strict=True):
+        assert (drawn == token).float().mean().item() == pytest.approx(share.item(), abs=0.04)
+    assert set(drawn.tolist()) <= set(likely.indices.tolist())
+
+
 def test_a_longer_prompt_than_before_gets_the_context_it_needs(generator):
     complete(generator, [Request("?")], GREEDY, [], 0)
     long = "0 1 2 3 4 5 6 7 8 9 " * 40
