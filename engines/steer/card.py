@@ -1,0 +1,93 @@
+"""The card of a steering: what was searched, what it gained on questions that the search never saw, and what it cost."""
+
+from typing import Any
+
+from engines.steer.fields import SteeringRecipe
+
+
+def card(recipe: SteeringRecipe, stats: dict[str, Any], controls: dict[str, Any], vectors: dict[str, Any]) -> str:
+    """Markdown from `stats.json`, `controls.json` and `vectors.json`."""
+    winner, test = stats["winner"], stats["test"]["winner"]
+    none = winner == "no steering"
+    lines = [f"# Steering {recipe.model.base or recipe.model.from_} on {recipe.task.name}", ""]
+    if none:
+        lines.append(
+            "**No steering wins.** No configuration surely gained anything on the confirm questions, so strength 0 is "
+            "the result. That is what this search found out; it is no failure of it."
+        )
+    else:
+        params = ", ".join(f"{name} {_number(value)}" for name, value in winner["params"].items())
+        lines.append(
+            f"**{winner['study']}: {params}.** Test accuracy {test['unsteered']:.1%} without steering, "
+            f"{test['accuracy']:.1%} with it: {_gain(test)}."
+        )
+    lines += ["", "| questions | n | gain | 95 % | p | fixed | broken |", "|---|---|---|---|---|---|---|"]
+    if not none:
+        selected = winner["search_gain_selected"]
+        lines.append(f"| search (selected, and so too high) | {recipe.splits.search} | {selected:+.1%} | | | | |")
+        lines.append(_row("confirm", winner))
+        lines.append(_row("test", test))
+    if "control" in stats["test"]:
+        lines.append(_row("test, best control", stats["test"]["control"]))
+    lines += ["", *_search_lines(stats, controls), "", "## Directions", "", *_direction_lines(vectors)]
+    lines += ["", "## Side effects on the test", "", *_side_effects(test)]
+    return "\n".join(lines) + "\n"
+
+
+def _search_lines(stats: dict[str, Any], controls: dict[str, Any]) -> list[str]:
+    lines = []
+    searched = stats["search"]
+    if best := searched.get("best"):
+        lines.append(
+            f"Of {searched['configurations']} configurations that were scored on all search questions, the best gained "
+            f"{best['gain_selected']:+.1%} there; corrected for having looked at all of them, p = {best['corrected_p']:.3f}."
+        )
+    null = controls["null_best_gains"]
+    if null:
+        shown = ", ".join(f"{gain:+.1%}" for gain in null)
+        lines.append(
+            f"The same search along directions that mean nothing found {shown} there"
+            + (f" (p = {controls['p']:.2f} against them)." if controls["p"] is not None else ".")
+        )
+    return lines
+
+
+def _direction_lines(vectors: dict[str, Any]) -> list[str]:
+    audit = vectors["audit"]
+    lines = [
+        f"{vectors['sides']} texts of {vectors['questions']} questions"
+        + (", one right and one wrong of like length each" if vectors["balanced"] else "")
+        + f". By their surface, right and wrong are told apart with an AUC of {audit['auc']:.2f} "
+        f"({audit['low']:.2f} to {audit['high']:.2f}).",
+        "",
+        "| layer | probe AUC | split-half cosine | pairwise cosine |",
+        "|---|---|---|---|",
+    ]
+    for row in vectors["probes"]:
+        shown = f"{row['auc']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
+        lines.append(f"| {row['layer']} | {shown} | {row['split_half']:.2f} | {row['pairwise']:.2f} |")
+    return lines
+
+
+def _side_effects(test: dict[str, Any]) -> list[str]:
+    return [
+        f"- {test['fixed']} questions fixed, {test['broken']} broken, {test['changed']} of {test['n']} completions differ",
+        f"- {test['truncated']:.1%} cut off by the length limit, {test['repeats']:.1%} repeat themselves",
+        f"- median length {test['median_tokens']:g} tokens",
+    ]
+
+
+def _row(name: str, found: dict[str, Any]) -> str:
+    interval = f"{found['low']:+.1%} to {found['high']:+.1%}"
+    return (
+        f"| {name} | {found['n']} | {found['gain']:+.1%} | {interval} | {found['p']:.3f} | {found['fixed']} | "
+        f"{found['broken']} |"
+    )
+
+
+def _gain(found: dict[str, Any]) -> str:
+    return f"{found['gain']:+.1%} (95 %: {found['low']:+.1%} to {found['high']:+.1%}, p = {found['p']:.3f})"
+
+
+def _number(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

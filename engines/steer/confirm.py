@@ -1,0 +1,140 @@
+"""Picking the winner on questions that the search has not seen: by what it surely gains, with no steering as a candidate."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from optuna.trial import TrialState
+
+from engines.generation.append_only import read_lines
+from engines.steer.directions import Steering
+from engines.steer.items import Comparison, Item, compare, item, sure_gain
+from engines.steer.journal import Batches, hash_of, kept_rows
+from engines.steer.studies import Space, steering_of
+from engines.steer.subject import Subject
+from engines.steer.trials import Trials
+from engines.tasks.loading import data_hash
+
+
+@dataclass(frozen=True, eq=False)
+class Finalist:
+    """A configuration that the search found."""
+
+    study: str
+    control: bool
+    number: int
+    params: dict[str, Any]
+    steering: Steering
+    searched: float
+    """Its gain on the search questions: that of a selection, and so too high."""
+
+
+@dataclass(frozen=True, eq=False)
+class Confirmed:
+    """A finalist on the confirm questions."""
+
+    finalist: Finalist
+    comparison: Comparison
+    sure: float
+    """Lower bound of its gain, for all candidates together."""
+
+    def record(self) -> dict[str, Any]:
+        one = self.finalist
+        return {
+            "study": one.study,
+            "control": one.control,
+            "trial": one.number,
+            "params": one.params,
+            "search_gain_selected": one.searched,
+            "sure_gain": self.sure,
+            **self.comparison.record(),
+        }
+
+
+def best_trials(trials: Trials) -> list[Any]:
+    """Trials that were scored on all questions and kept the constraints, the best first; equal ones by gentleness."""
+    whole = [
+        trial
+        for trial in trials.finished()
+        if trial.state == TrialState.COMPLETE and all(amount <= 0 for amount in trial.constraints.values())
+    ]
+    return sorted(whole, key=lambda trial: (-trial.value, abs(trial.params["alpha"]), trial.number))
+
+
+def finalists(subject: Subject, studies: Sequence[Trials]) -> list[Finalist]:
+    """The best configurations that gained something in the search, and the best of each control's study."""
+    candidates = [
+        _finalist(trials, trial)
+        for trials in studies
+        if not trials.space.control
+        for trial in best_trials(trials)
+        if trial.value > 0
+    ]
+    # Stable: equal ones stay in the order of gentleness within their study, and of the studies.
+    candidates.sort(key=lambda one: (-one.searched, abs(one.steering.spec.alpha)))
+    distinct = {one.steering.key: one for one in reversed(candidates)}
+    chosen = [one for one in candidates if distinct[one.steering.key] is one]
+    controls = []
+    for trials in studies:
+        steered = [trial for trial in best_trials(trials) if trial.params["alpha"] != 0]
+        if trials.space.control and steered:
+            controls.append(_finalist(trials, steered[0]))
+    return chosen[: subject.recipe.confirm.top_k] + controls
+
+
+def confirm(subject: Subject, found: Sequence[Finalist], unsteered: Sequence[Item]) -> list[Confirmed]:
+    """All finalists on the confirm questions; leaves `confirm.items.jsonl`."""
+    examples = subject.splits.confirm
+    asked = [(place, number) for place in range(len(examples)) for number in range(len(found))]
+
+    def make(missing: list[int]) -> Batches:
+        wanted = [(examples[asked[at][0]], 0, found[asked[at][1]].steering) for at in missing]
+        for batch in subject.answers(wanted, subject.recipe.greedy):
+            rows = []
+            for place, row in batch:
+                at = missing[place]
+                rows.append((at, item(row, subject.correct(row), unsteered[asked[at][0]]["completion"])))
+            yield rows
+
+    keys = [f"{examples[place].id}/{number}" for place, number in asked]
+    inputs = hash_of([subject.asked, [one.steering.key for one in found], data_hash(examples)])
+    rows = kept_rows(subject.run.dir / "confirm.items.jsonl", inputs, keys, make, subject.tick)
+    candidates = sum(not one.control for one in found)
+    confirmed = []
+    for number, one in enumerate(found):
+        own = rows[number :: len(found)]
+        figures = compare(own, unsteered, subject.run.seed)
+        confirmed.append(Confirmed(one, figures, sure_gain(own, unsteered, candidates, subject.run.seed)))
+    return confirmed
+
+
+def winner(confirmed: Sequence[Confirmed]) -> Confirmed | None:
+    """The candidate that surely gains the most; None, no steering, where none surely gains anything.
+
+    Equal ones: the gentlest."""
+    sure = [one for one in confirmed if not one.finalist.control and one.sure > 0]
+    return min(
+        sure, key=lambda one: (-one.sure, abs(one.finalist.steering.spec.alpha), one.finalist.number), default=None
+    )
+
+
+def best_control(confirmed: Sequence[Confirmed]) -> Confirmed | None:
+    """The control that gained the most in the search, as the winner was found."""
+    controls = [one for one in confirmed if one.finalist.control]
+    return max(controls, key=lambda one: one.finalist.searched, default=None)
+
+
+def searched_items(trials: Trials, trial: Any) -> list[Item]:
+    """The answers of a trial to the search questions. Strength 0 has those of the unsteered model."""
+    return list(read_lines(trials.subject.run.dir / trial.user_attrs["items"]))
+
+
+def accuracy(items: Sequence[Item]) -> float:
+    return fmean(row["correct"] for row in items)
+
+
+def _finalist(trials: Trials, trial: Any) -> Finalist:
+    space: Space = trials.space
+    steering = steering_of(trials.subject, trials.sources, space, trial.params)
+    return Finalist(space.name, space.control, trial.number, dict(trial.params), steering, trial.value)
