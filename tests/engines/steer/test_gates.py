@@ -33,12 +33,13 @@ def bench(model, tokenizer, site="block_out", prompts=PROMPTS[::4], **fields):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_passes_every_gate(family_model, tokenizer, tmp_path, family, dtype):
     model = copy.deepcopy(family_model(family)).to(getattr(torch, dtype))
-    rows = run_gates(bench(model, tokenizer, prompts=PROMPTS), tmp_path)
+    prompts = PROMPTS if dtype == "float32" else PROMPTS[::4]
+    rows = run_gates(bench(model, tokenizer, prompts=prompts), tmp_path)
     assert len(rows) == 10 and all(row.passed for row in rows)
     written = json.loads((tmp_path / "gates.json").read_text())
     assert [row["name"] for row in written] == [row.name for row in rows]
     assert [row["name"].split()[0] for row in written] == [f"G{number}" for number in range(1, 11)]
-    assert written[0]["figures"]["prompts"] == 32 and written[2]["figures"]["bitwise"] == 1
+    assert written[0]["figures"]["prompts"] == len(prompts) and written[2]["figures"]["bitwise"] == 1
 
 
 @pytest.mark.parametrize("site", ["block_in", "o_proj_in"])
@@ -127,7 +128,7 @@ def test_a_hook_that_stays_stops_the_run(family_model, tokenizer, tmp_path, monk
             pass
 
     monkeypatch.setattr(hooks, "ExitStack", Kept)
-    with pytest.raises(RecipeError, match=r"gates failed: G1 .* G5 hooks come off"):
+    with pytest.raises(RecipeError, match=r"G5 hooks come off: .*hooks_left [1-9]"):
         run_gates(bench(model, tokenizer), tmp_path)
 
 
