@@ -26,7 +26,9 @@ def bench(model, tokenizer, site="block_out", prompts=PROMPTS[::4], **fields):
     raw = torch.randn(4, size, generator=torch.Generator().manual_seed(0))
     found = directions(site, "random", range(4), raw, [4.0, 5.0, 6.0, 7.0])
     sampling = SamplingBlock(max_new_tokens=8)
-    return Bench(model, tokenizer, prompts, found, (1, 3), 0.5, sampling, PromptSpec(), EXAMPLES, fields)
+    return Bench(
+        model, tokenizer, prompts, found, (1, 3), 0.5, sampling, PromptSpec(), EXAMPLES, fields, steps=6
+    )
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
