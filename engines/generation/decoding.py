@@ -61,8 +61,8 @@ class Decoder:
         self.prefix: list[int] = []
         self._prefix_cache: DynamicCache | None = None
 
-    def begin_with(self, prefix: list[int]) -> None:
-        """All prompts begin with these tokens, so they are read once."""
+    def begin_with(self, prefix: list[int], shortest: int) -> None:
+        """All prompts begin with these tokens, so they are read once. The shortest prompt has `shortest` tokens."""
         self.prefix = prefix
 
     def fits(self, rows: list[Row]) -> bool:

@@ -62,7 +62,8 @@ class HfGenerator:
         yield Decoder(self.model, self.tokenizer, sampling, stop, seed)
 
     def _batches(self, decoder: Decoder, rows: list[Row]) -> Iterator[list[Finished]]:
-        decoder.begin_with(_common_prefix([row.prompt_ids for row in rows]))
+        prompts = [row.prompt_ids for row in rows]
+        decoder.begin_with(_common_prefix(prompts), min(map(len, prompts), default=0))
         size = self._batch_size
         with _evaluation_mode(self.model):
             while rows:

@@ -17,12 +17,10 @@ from engines.steer.stepping import Stepper
 from engines.tasks.example import Example
 
 Figures = dict[str, float | int]
-_STEPS = 16
-"""Tokens after the prompt over which logits are compared."""
 _ROUNDING = 10.0
 """How much further apart than without steering two ways of computing may be: steering leaves where the model is smooth."""
 _FLOOR = 1e-4
-"""Share of the largest logit that rounding may always cost."""
+"""Share of the largest logit that rounding may always cost; in narrow types, four units in the last place."""
 
 
 @dataclass(eq=False)
@@ -45,6 +43,8 @@ class Bench:
     fields: dict[str, Any] = field(default_factory=dict)
     """Fields of the spec that the search keeps: `where`, `op`."""
     batch_size: int = 64
+    steps: int = 16
+    """Tokens after the prompt over which logits are compared."""
 
     def steering(self, alpha: float, *layers: int) -> Steering:
         return self.directions.steering(layers or self.layers[:1], alpha, **self.fields)
@@ -72,11 +72,16 @@ class Bench:
         prompts = [token_ids(self.tokenizer, text) for text in texts]
         written: list[list[int]] = [[] for _ in prompts]
         pad = self.tokenizer.pad_token_id
-        for _ in range(_STEPS):
+        for _ in range(self.steps):
             logits = Stepper(self.model, pad, prompts, written).whole()[:, -1]
             for tokens, token in zip(written, logits.argmax(dim=-1).tolist(), strict=True):
                 tokens.append(token)
         return Stepper(self.model, pad, prompts, written)
+
+    @cached_property
+    def plain(self) -> torch.Tensor:
+        """The stepper's logits without any hook, token by token."""
+        return self.stepper.cached()
 
     @property
     def rows(self) -> list[Steering | None]:
@@ -85,11 +90,12 @@ class Bench:
 
 
 def only_rounding(
-    bench: Bench, one: torch.Tensor, other: torch.Tensor, plain_one: torch.Tensor, plain_other: torch.Tensor
+    one: torch.Tensor, other: torch.Tensor, plain_one: torch.Tensor, plain_other: torch.Tensor
 ) -> tuple[bool, Figures]:
     """Whether two ways of computing steered logits are no further apart than rounding takes them without steering."""
     noise = float((plain_one.float() - plain_other.float()).abs().max())
-    allowed = _ROUNDING * noise + _FLOOR * float(plain_one.float().abs().max())
+    floor = max(_FLOOR, 4 * torch.finfo(plain_one.dtype).eps)
+    allowed = _ROUNDING * noise + floor * float(plain_one.float().abs().max())
     figures = {**apart(one, other), "without_steering": noise, "allowed": allowed}
     return figures["largest_logit_difference"] <= allowed, figures
 
@@ -99,7 +105,7 @@ def alone(bench: Bench, rows: Sequence[Steering | None]) -> torch.Tensor:
     stepper, logits = bench.stepper, []
     for place, row in enumerate(rows):
         ids = stepper.ids[place][stepper.mask[place].bool()].tolist()
-        one = Stepper(bench.model, 0, [ids[:-_STEPS]], [ids[-_STEPS:]])
+        one = Stepper(bench.model, 0, [ids[: -bench.steps]], [ids[-bench.steps :]])
         with steered(bench.model, [row], one.prompt_mask):
             logits.append(one.cached())
     return torch.cat(logits)

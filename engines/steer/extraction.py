@@ -44,6 +44,9 @@ def extract(
             f"steering: none of {len(sides)} texts has the position `{read}`", hint="use `read: answer_last`"
         )
     chosen, readings = [side for side, _ in kept], [reading for _, reading in kept]
+    # Evenly from all questions: the first sides may be all of one kind.
+    step = max(1, len(chosen) // _CALIBRATION)
+    steered = [steered_positions(tokenizer, side.prompt, side.completion) for side in chosen[::step]]
     key = activation_key(
         identity,
         model,
@@ -51,18 +54,16 @@ def extract(
         readings,
         rows=[side.key for side in chosen],
         data_hash=data_hash,
-        pairs={**pairs, "calibration": _CALIBRATION},
+        pairs=pairs,
         site=site,
         layers=layers,
         read=read,
+        calibration=steered,
     )
     found = load(directory, key)
     if found is not None:
         return found
     pad = tokenizer.pad_token_id
-    # Evenly from all questions: the first sides may be all of one kind.
-    step = max(1, len(chosen) // _CALIBRATION)
-    steered = [steered_positions(tokenizer, side.prompt, side.completion) for side in chosen[::step]]
     found = Activations(
         values=read_activations(model, readings, site, layers, pad=pad, batch_size=batch_size),
         layers=tuple(layers),

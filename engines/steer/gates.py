@@ -38,7 +38,7 @@ class Gate:
 def alpha_zero(bench: Bench) -> Verdict:
     """G1: at strength 0, with the hooks on, logits and tokens are bit for bit those without."""
     zero = [bench.steering(0.0, *bench.layers)] * len(bench.stepper.ids)
-    plain = bench.stepper.cached()
+    plain = bench.plain
     with steered(bench.model, zero, bench.stepper.prompt_mask):
         hooked = bench.stepper.cached()
     requests = requests_for(bench.prompts, 1)
@@ -55,7 +55,7 @@ def alpha_zero(bench: Bench) -> Verdict:
 
 def zero_among_others(bench: Bench) -> Verdict:
     """G2: rows of strength 0 among rows of other strengths and layers are bit for bit unsteered."""
-    plain = bench.stepper.cached()
+    plain = bench.plain
     with steered(bench.model, bench.rows, bench.stepper.prompt_mask):
         mixed = bench.stepper.cached()
     off = [place for place, row in enumerate(bench.rows) if row is None or row.spec.alpha == 0]
@@ -73,22 +73,22 @@ def mixed_rows(bench: Bench) -> Verdict:
         places = [place for place, row in enumerate(bench.rows) if row is kind]
         with steered(bench.model, [kind] * len(bench.rows), bench.stepper.prompt_mask):
             alike[places] = bench.stepper.cached()[places]
-    passed, figures = only_rounding(bench, mixed, alike, bench.stepper.cached(), bench.stepper.cached())
+    passed, figures = only_rounding(mixed, alike, bench.plain, bench.plain)
     return passed, figures, "a row depends on how its neighbours are steered"
 
 
 def cache_or_not(bench: Bench) -> Verdict:
     """G4: with a key-value cache and without, the same tokens are steered."""
-    one, other = bench.stepper.cached(), bench.stepper.whole()
+    one, other = bench.plain, bench.stepper.whole()
     with steered(bench.model, bench.rows, bench.stepper.prompt_mask):
-        passed, figures = only_rounding(bench, bench.stepper.cached(), bench.stepper.whole(), one, other)
+        passed, figures = only_rounding(bench.stepper.cached(), bench.stepper.whole(), one, other)
     return passed, figures, "steps with a cache are steered otherwise than a whole text"
 
 
 def removal(bench: Bench) -> Verdict:
     """G5: after the context, and after an error in it, no hook is left and the outputs have their old bits."""
     stepper = bench.stepper
-    plain, before = stepper.cached(), count_hooks(bench.model)
+    plain, before = bench.plain, count_hooks(bench.model)
     try:
         with steered(bench.model, bench.rows, stepper.prompt_mask):
             changed = not torch.equal(stepper.cached(), plain)
@@ -127,21 +127,19 @@ def chunked_prompt(bench: Bench) -> Verdict:
     """G7: a prompt that is read in pieces is steered as one that is read at once."""
     width = bench.stepper.width
     pieces = [1] + [3] * ((width - 1) // 3) + [(width - 1) % 3] * bool((width - 1) % 3)
-    one, other = bench.stepper.cached(), bench.stepper.cached(pieces)
+    one, other = bench.plain, bench.stepper.cached(pieces)
     with steered(bench.model, bench.rows, bench.stepper.prompt_mask):
-        passed, figures = only_rounding(
-            bench, bench.stepper.cached(), bench.stepper.cached(pieces), one, other
-        )
+        passed, figures = only_rounding(bench.stepper.cached(), bench.stepper.cached(pieces), one, other)
     return passed, figures, "the end of a piece is taken for the end of the prompt"
 
 
 def left_padding(bench: Bench) -> Verdict:
     """G8: a row alone, without padding, is steered as it is among longer ones."""
     stepper = bench.stepper
-    one, other = stepper.cached(), alone(bench, [None] * len(bench.rows))
+    one, other = bench.plain, alone(bench, [None] * len(bench.rows))
     with steered(bench.model, bench.rows, stepper.prompt_mask):
         together = stepper.cached()
-    passed, figures = only_rounding(bench, together, alone(bench, bench.rows), one, other)
+    passed, figures = only_rounding(together, alone(bench, bench.rows), one, other)
     return passed, figures, "padding changes what is steered"
 
 

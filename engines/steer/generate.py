@@ -110,10 +110,11 @@ class SteeredDecoder(Decoder):
         self._ahead = 0
         self._branches: Branches | None = None
 
-    def begin_with(self, prefix: list[int]) -> None:
-        """Where steering leaves the prompt alone; one token less, so that every prompt has one before its last."""
+    def begin_with(self, prefix: list[int], shortest: int) -> None:
+        """Where steering leaves the prompts alone. A token less where a prompt would have none left before its last."""
         spared = all(self._spares(steering) for steering in self.steerings.values())
-        super().begin_with(prefix[:-1] if spared else [])
+        own = prefix[:-1] if len(prefix) + 1 >= shortest else prefix
+        super().begin_with(own if spared else [], shortest)
 
     def _prefill(self, rows: list[Row], cache: DynamicCache) -> tuple[torch.Tensor, torch.Tensor]:
         """As without steering where all prompts differ. Where some are the same, all but the last token is read once

@@ -57,11 +57,13 @@ def activation_key(
     layers: Sequence[int],
     read: str,
     padding: str = "left",
+    calibration: Sequence[Reading] = (),
 ) -> dict[str, Any]:
     """Everything that activations depend on. `identity` is `weights_identity`'s: weights, adapter, configs, precision and
-    tokenizer; `rows` names the sides in order; `pairs` is the scheme with its parameters and seed."""
+    tokenizer; `rows` names the sides in order; `pairs` is the scheme with its parameters and seed; `calibration` is what the
+    norms are taken of."""
     quantised = getattr(model.config, "quantization_config", None)
-    texts = [[reading.ids, reading.positions] for reading in readings]
+    texts, norms = ([[one.ids, one.positions] for one in some] for some in (readings, calibration))
     return {
         **identity,
         "reading": READING,
@@ -75,6 +77,7 @@ def activation_key(
         "data": data_hash,
         "rows": _hash(list(rows)),
         "texts": _hash(texts),
+        "norms": _hash(norms),
         "pairs": dict(pairs),
         "site": site,
         "layers": list(layers),

@@ -21,29 +21,27 @@ PROMPTS = [
 EXAMPLES = [Example(f"e{n}", "q", f"It is {n}.", str(n)) for n in (5, 1200, 31)]
 
 
-def bench(model, tokenizer, site="block_out", **fields):
+def bench(model, tokenizer, site="block_out", prompts=PROMPTS[::4], **fields):
     size = 32
     raw = torch.randn(4, size, generator=torch.Generator().manual_seed(0))
     found = directions(site, "random", range(4), raw, [4.0, 5.0, 6.0, 7.0])
     sampling = SamplingBlock(max_new_tokens=8)
-    return Bench(model, tokenizer, PROMPTS, found, (1, 3), 0.5, sampling, PromptSpec(), EXAMPLES, fields)
+    return Bench(
+        model, tokenizer, prompts, found, (1, 3), 0.5, sampling, PromptSpec(), EXAMPLES, fields, steps=6
+    )
 
 
-@pytest.mark.parametrize(
-    ("family", "dtype"),
-    [
-        *((family, "float32") for family in FAMILIES),
-        *((family, "bfloat16") for family in ("llama", "gemma2", "falcon")),
-    ],
-)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_passes_every_gate(family_model, tokenizer, tmp_path, family, dtype):
     model = copy.deepcopy(family_model(family)).to(getattr(torch, dtype))
-    rows = run_gates(bench(model, tokenizer), tmp_path)
+    prompts = PROMPTS if dtype == "float32" else PROMPTS[::4]
+    rows = run_gates(bench(model, tokenizer, prompts=prompts), tmp_path)
     assert len(rows) == 10 and all(row.passed for row in rows)
     written = json.loads((tmp_path / "gates.json").read_text())
     assert [row["name"] for row in written] == [row.name for row in rows]
     assert [row["name"].split()[0] for row in written] == [f"G{number}" for number in range(1, 11)]
-    assert written[0]["figures"]["prompts"] == 32 and written[2]["figures"]["bitwise"] == 1
+    assert written[0]["figures"]["prompts"] == len(prompts) and written[2]["figures"]["bitwise"] == 1
 
 
 @pytest.mark.parametrize("site", ["block_in", "o_proj_in"])
@@ -132,7 +130,7 @@ def test_a_hook_that_stays_stops_the_run(family_model, tokenizer, tmp_path, monk
             pass
 
     monkeypatch.setattr(hooks, "ExitStack", Kept)
-    with pytest.raises(RecipeError, match=r"gates failed: G1 .* G5 hooks come off"):
+    with pytest.raises(RecipeError, match=r"G5 hooks come off: .*hooks_left [1-9]"):
         run_gates(bench(model, tokenizer), tmp_path)
 
 

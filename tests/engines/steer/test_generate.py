@@ -101,6 +101,22 @@ def test_a_common_beginning_is_read_once_and_changes_nothing(family_model, token
     assert shapes[0][0] == 1 and shapes[1][1] < 30
 
 
+def test_strength_zero_reads_a_common_beginning_in_the_shapes_of_the_unsteered_generator(
+    family_model, tokenizer, steer
+):
+    model, zero = family_model("llama"), steer([1], 0.0)
+    beginning = "Place it between 1 and 2. Then, provide your solution between 3 and 4."
+    requests = requests_for([beginning + rest for rest in PROMPTS], 1)
+    with shapes_of(model) as plain:
+        expected = tokens(HfGenerator(model, tokenizer, 8), requests)
+    with shapes_of(model) as ours:
+        assert (
+            tokens(SteeredGenerator(model, tokenizer, 8, [zero]), steered_requests(requests, [zero]))
+            == expected
+        )
+    assert ours == plain and plain[0][0] == 1
+
+
 def test_a_common_beginning_that_is_steered_is_read_for_each_steering(family_model, tokenizer, steer):
     model = family_model("llama")
     beginning = "Place it between 1 and 2. Then, provide your solution between 3 and 4."

@@ -61,6 +61,7 @@ CHANGES = [
     {"layers": [0, 2]},
     {"read": "cot_mean"},
     {"padding": "right"},
+    {"calibration": READINGS},
 ]
 
 
