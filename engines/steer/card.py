@@ -5,7 +5,9 @@ from typing import Any
 from engines.steer.fields import SteeringRecipe
 
 
-def card(recipe: SteeringRecipe, stats: dict[str, Any], controls: dict[str, Any], vectors: dict[str, Any]) -> str:
+def card(
+    recipe: SteeringRecipe, stats: dict[str, Any], controls: dict[str, Any], vectors: dict[str, Any]
+) -> str:
     """Markdown from `stats.json`, `controls.json` and `vectors.json`."""
     winner, test = stats["winner"], stats["test"]["winner"]
     none = winner == "no steering"
@@ -24,7 +26,9 @@ def card(recipe: SteeringRecipe, stats: dict[str, Any], controls: dict[str, Any]
     lines += ["", "| questions | n | gain | 95 % | p | fixed | broken |", "|---|---|---|---|---|---|---|"]
     if not none:
         selected = winner["search_gain_selected"]
-        lines.append(f"| search (selected, and so too high) | {recipe.splits.search} | {selected:+.1%} | | | | |")
+        lines.append(
+            f"| search (selected, and so too high) | {recipe.splits.search} | {selected:+.1%} | | | | |"
+        )
         lines.append(_row("confirm", winner))
         lines.append(_row("test", test))
     if "control" in stats["test"]:

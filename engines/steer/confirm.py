@@ -115,7 +115,9 @@ def winner(confirmed: Sequence[Confirmed]) -> Confirmed | None:
     Equal ones: the gentlest."""
     sure = [one for one in confirmed if not one.finalist.control and one.sure > 0]
     return min(
-        sure, key=lambda one: (-one.sure, abs(one.finalist.steering.spec.alpha), one.finalist.number), default=None
+        sure,
+        key=lambda one: (-one.sure, abs(one.finalist.steering.spec.alpha), one.finalist.number),
+        default=None,
     )
 
 

@@ -154,7 +154,9 @@ class SteeringRecipe(BaseRecipe):
     @model_validator(mode="after")
     def _is_consistent(self) -> "SteeringRecipe":
         if self.vectors.read == "prompt_last" and self.vectors.pairs != "P2":
-            raise ValueError("`read: prompt_last` needs `pairs: P2`: it compares questions that are solved or not")
+            raise ValueError(
+                "`read: prompt_last` needs `pairs: P2`: it compares questions that are solved or not"
+            )
         plain = self.search.where == Where() and self.search.op == "add"
         if "dac" in self.search.kinds and not plain:
             raise ValueError("`kinds: [dac]` needs `op: add` and the default `where`")

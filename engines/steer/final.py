@@ -50,16 +50,12 @@ def test_once(subject: Subject, tried: dict[str, Steering | None]) -> Final:
 
     keys = [f"{examples[place].id}/{name}" for place, name in asked]
     stored = kept_rows(subject.run.dir / ROWS, key, keys, make, subject.tick)
-    rows = {
-        name: [from_fields(row["example"]) for row in stored if row["tried"] == name] for name in names
-    }
+    rows = {name: [from_fields(row["example"]) for row in stored if row["tried"] == name] for name in names}
     for name in tried:
         rows.setdefault(name, rows["baseline"])
     plain = rows["baseline"]
     items = {
-        name: [
-            item(row, subject.correct(row), base.completion) for row, base in zip(own, plain, strict=True)
-        ]
+        name: [item(row, subject.correct(row), base.completion) for row, base in zip(own, plain, strict=True)]
         for name, own in rows.items()
     }
     comparisons = {

@@ -57,9 +57,7 @@ def beaten_at(found: Sequence[int]) -> int | None:
     return next((n for n in range(1, len(found) + 1) if is_beaten(found[:n])), None)
 
 
-def breaches(
-    items: Sequence[Item], unsteered: Sequence[Item], allowed: ConstraintsBlock
-) -> dict[str, float]:
+def breaches(items: Sequence[Item], unsteered: Sequence[Item], allowed: ConstraintsBlock) -> dict[str, float]:
     """By how much each constraint is broken; 0 or less where it is kept. On the same questions."""
     base = unsteered[: len(items)]
     ratio = median(row["tokens"] for row in items) / max(1, median(row["tokens"] for row in base))

@@ -5,6 +5,7 @@ import shutil
 from dataclasses import asdict
 from typing import Any
 
+from engines.run import write_whole
 from engines.steer.card import card
 from engines.steer.confirm import Confirmed
 from engines.steer.directions import Steering
@@ -17,7 +18,6 @@ from engines.steer.sources import Sources
 from engines.steer.studies import DATABASE
 from engines.steer.subject import Subject
 from engines.steer.verdict import Outcome, as_record, controls, statistics, write_trials
-from engines.run import write_whole
 from engines.tasks.grading import GRADERS
 from engines.tasks.protocol import protocol
 from engines.tasks.summary import summarize
@@ -62,9 +62,7 @@ def leave_results(
             run.events.emit("artifact", name=name, path=path)
 
 
-def winning(
-    subject: Subject, sources: Sources, cells: list[Cell], winner: Confirmed | None
-) -> Steering:
+def winning(subject: Subject, sources: Sources, cells: list[Cell], winner: Confirmed | None) -> Steering:
     """The winner's steering; where none wins, strength 0 along the first direction at its most promising layer."""
     if winner is not None:
         return winner.finalist.steering

@@ -31,9 +31,7 @@ def baseline(subject: Subject) -> dict[str, list[Item]]:
 
     parts = {part: data_hash(subject.splits.part(part)) for part in SCREENED_PARTS}
     keys = [example.id for _, example in asked]
-    rows = kept_rows(
-        subject.run.dir / "baseline.jsonl", [subject.asked, parts], keys, make, subject.tick
-    )
+    rows = kept_rows(subject.run.dir / "baseline.jsonl", [subject.asked, parts], keys, make, subject.tick)
     for (_, example), row in zip(asked, rows, strict=True):
         subject.lengths[subject.prompt(example)] = float(row["tokens"])
     return {part: [row for row in rows if row["part"] == part] for part in SCREENED_PARTS}

@@ -36,12 +36,17 @@ def open_trials(
     ]
 
 
-def search(studies: Sequence[Trials], tick: Callable[[float], None], on_told: Callable[[Space, Any], None]) -> None:
+def search(
+    studies: Sequence[Trials], tick: Callable[[float], None], on_told: Callable[[Space, Any], None]
+) -> None:
     """Work on the first study that has something for us, until all are done."""
     total = sum(trials.subject.recipe.search.trials for trials in studies)
 
     def on_batch() -> None:
-        tick(sum(min(len(trials.finished()), trials.subject.recipe.search.trials) for trials in studies) / total)
+        tick(
+            sum(min(len(trials.finished()), trials.subject.recipe.search.trials) for trials in studies)
+            / total
+        )
 
     while left := [trials for trials in studies if not trials.done]:
         for trials in left:

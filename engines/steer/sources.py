@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from engines.steer.audit import Audit, audit, require_no_leak
 from engines.steer.directions import Directions, directions
@@ -138,7 +137,7 @@ def _audited(subject: Subject, sides: list[Side]) -> tuple[list[Side], Audit, bo
 def _apart(sides: Sequence[Side]) -> tuple[list[Side], list[Side]]:
     """Sides of questions for directions, and of those that are kept apart."""
     questions = list(dict.fromkeys(side.question for side in sides))
-    apart = set(questions[:: -_HELD_OUT][: len(questions) // _HELD_OUT])
+    apart = set(questions[::-_HELD_OUT][: len(questions) // _HELD_OUT])
     return (
         [side for side in sides if side.question not in apart],
         [side for side in sides if side.question in apart],

@@ -24,7 +24,7 @@ from engines.steer.screen import baseline, screen, startup
 from engines.steer.searching import Helpers, open_trials, search
 from engines.steer.sources import Sources, find_sources
 from engines.steer.studies import Space
-from engines.steer.subject import Subject, open_subject
+from engines.steer.subject import open_subject
 from engines.steer.trials import Trials
 from engines.steer.verdict import Outcome
 
@@ -98,7 +98,9 @@ class Stages:
                 recipe.batch_size,
             )
             run_gates(bench, self.run.dir)
-            written: list[dict[str, Any]] = json.loads((self.run.dir / "gates.json").read_text(encoding="utf-8"))
+            written: list[dict[str, Any]] = json.loads(
+                (self.run.dir / "gates.json").read_text(encoding="utf-8")
+            )
             return written
 
         kept(self.run.dir / "gates.passed.json", subject.asked, prove)

@@ -97,4 +97,3 @@ def steering_of(subject: Subject, sources: Sources, space: Space, params: Mappin
     if space.kind == "dac":
         fields["schedule"] = {"kind": "dac", "top_p": params["top_p"], "cap": params["cap"]}
     return sources.found[space.direction].steering([params["layer"]], params["alpha"], **fields)
-

@@ -91,9 +91,7 @@ class Trials:
         contestants = [one for number in numbers for one in self._contestants(number)]
         runners = [one.runner for one in contestants]
         items = race(self.subject, self.subject.splits.search, self.unsteered, runners, on_batch)
-        found = {
-            (one.number, one.sibling): (one, own) for one, own in zip(contestants, items, strict=True)
-        }
+        found = {(one.number, one.sibling): (one, own) for one, own in zip(contestants, items, strict=True)}
         for number in numbers:
             siblings = [place for other, place in found if other == number and place]
             for place in siblings:
@@ -131,9 +129,7 @@ class Trials:
         for layer, alpha in self._cells[len(trials) :]:
             self.study.enqueue_trial(startup_params(self.space, layer, alpha))
         begun = [
-            trial
-            for trial in trials
-            if trial.state == TrialState.RUNNING and trial.number not in batched
+            trial for trial in trials if trial.state == TrialState.RUNNING and trial.number not in batched
         ]
         asked = sum(not _is_sibling(trial) and trial.state != TrialState.WAITING for trial in trials)
         numbers = []

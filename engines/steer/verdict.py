@@ -99,7 +99,9 @@ def controls(outcome: Outcome) -> dict[str, Any]:
         row["best_search_gain_selected"] for row in bests.values() if row["control"] and row["best_params"]
     ]
     own = [
-        row["best_search_gain_selected"] for row in bests.values() if not row["control"] and row["best_params"]
+        row["best_search_gain_selected"]
+        for row in bests.values()
+        if not row["control"] and row["best_params"]
     ]
     confirmed = {one.finalist.study: one.record() for one in outcome.confirmed if one.finalist.control}
     p = (1 + sum(gain >= max(own) for gain in null)) / (1 + len(null)) if null and own else None
