@@ -129,7 +129,7 @@ def best_control(confirmed: Sequence[Confirmed]) -> Confirmed | None:
 
 def searched_items(trials: Trials, trial: Any) -> list[Item]:
     """The answers of a trial to the search questions. Strength 0 has those of the unsteered model."""
-    return list(read_lines(trials.subject.run.dir / trial.user_attrs["items"]))
+    return list(read_lines(trials.subject.run.dir / trial.user_attrs["answers"]["items"]))
 
 
 def accuracy(items: Sequence[Item]) -> float:

@@ -8,11 +8,12 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from statistics import NormalDist, fmean, stdev
+from statistics import fmean, stdev
 from typing import Any
 
 from engines.run import write_whole
 from engines.statistics.intervals import holm
+from engines.statistics.student_t import critical_value, two_sided_p
 from engines.steer.directions import Steering
 from engines.steer.journal import Batches, hash_of, kept_rows
 from engines.steer.screening import force
@@ -22,7 +23,6 @@ from engines.steer.subject import Subject
 FILE = "heatmap.csv"
 _ROWS = 32
 """Steerings of a forward pass: the logits of a large vocabulary are the bulk of its memory."""
-_SURE = 1.96
 
 
 @dataclass(frozen=True)
@@ -132,13 +132,13 @@ def _cell(
         if {"right", "wrong"} <= outcomes.keys()
     ]
     known = len(margins) > 1
-    margin, error, p = _tested(margins) if known else (None, None, None)
+    margin, low, p = _tested(margins) if known else (None, None, None)
     return Cell(
         *cell,
         gold_nll_change=fmean(changes),
         gold_p=_tested(changes)[2],
         margin_change=margin,
-        margin_low=None if margin is None or error is None else margin - _SURE * error,
+        margin_low=low,
         margin_p=p,
         kl=fmean(one["kl"] for one in here),
         entropy_change=fmean(one["entropy_change"] for one in here),
@@ -151,11 +151,11 @@ def _mean_change(texts: Sequence[Sequence[Mapping[str, float]]], place: int) -> 
 
 
 def _tested(values: Sequence[float]) -> tuple[float, float, float]:
-    """Mean, its standard error, and a two-sided p by the normal distribution."""
-    mean, error = fmean(values), stdev(values) / len(values) ** 0.5
+    """Mean, its lower bound at 95 %, and a two-sided p (Student's t)."""
+    mean, error, df = fmean(values), stdev(values) / len(values) ** 0.5, len(values) - 1
     if error == 0:
-        return mean, 0.0, 1.0 if mean == 0 else 0.0
-    return mean, error, 2 * (1 - NormalDist().cdf(abs(mean) / error))
+        return mean, mean, 1.0 if mean == 0 else 0.0
+    return mean, mean - critical_value(0.05, df) * error, two_sided_p(mean / error, df)
 
 
 def _marked(cells: Sequence[Cell]) -> list[Cell]:

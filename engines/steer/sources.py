@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import reduce
 from pathlib import Path
 
 from engines.steer.audit import Audit, audit, require_no_leak
@@ -13,13 +14,13 @@ from engines.steer.probes import probe_layers
 from engines.steer.sites import find_decoder
 from engines.steer.store import Activations
 from engines.steer.subject import Subject
-from engines.steer.vectors import random_directions, shuffled
+from engines.steer.vectors import Raw, orthogonalised, random_directions, shuffled
 from engines.tasks.loading import data_hash
 from engines.tasks.scored import from_fields
 
 FILE = "vectors.json"
-_HELD_OUT = 8
-"""Every so many questions of the pairs are kept for the heat map's margins, and make no direction."""
+_HELD_OUT = 4
+"""One question in so many of the pairs, as many as the heat map takes, is kept for its margins and makes no direction."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +37,7 @@ def find_sources(subject: Subject) -> Sources:
     """Read the pairs and find all directions; leaves `vectors.json`."""
     recipe = subject.recipe
     sides, verdict, was_balanced = _audited(subject, _sides(subject))
-    made, held_out = _apart(sides)
+    made, held_out = _apart(sides, recipe.heatmap_texts)
     vectors = recipe.vectors
     read = extract(
         subject.model,
@@ -55,7 +56,7 @@ def find_sources(subject: Subject) -> Sources:
     found: dict[str, Directions] = {
         method: find_directions(read, vectors.site, method) for method in vectors.methods
     }
-    controls = _controls(subject, read)
+    controls = _controls(subject, read, [found[method].unit for method in vectors.methods])
     path = subject.run.dir / FILE
     if not path.is_file():
         write_json(
@@ -134,18 +135,21 @@ def _audited(subject: Subject, sides: list[Side]) -> tuple[list[Side], Audit, bo
     return sides, verdict, True
 
 
-def _apart(sides: Sequence[Side]) -> tuple[list[Side], list[Side]]:
+def _apart(sides: Sequence[Side], most: int) -> tuple[list[Side], list[Side]]:
     """Sides of questions for directions, and of those that are kept apart."""
     questions = list(dict.fromkeys(side.question for side in sides))
-    apart = set(questions[::-_HELD_OUT][: len(questions) // _HELD_OUT])
+    apart = set(questions[_HELD_OUT - 1 :: _HELD_OUT][:most])
     return (
         [side for side in sides if side.question not in apart],
         [side for side in sides if side.question in apart],
     )
 
 
-def _controls(subject: Subject, read: Activations) -> dict[str, Directions]:
-    """Directions that mean nothing, as strong as those that do."""
+def _controls(subject: Subject, read: Activations, tested: Sequence[Raw]) -> dict[str, Directions]:
+    """Directions that mean nothing, as strong as those that do.
+
+    What lies along the directions under test is taken out: the labels' shuffling leaves a rest of it, of random sign, and
+    a search over both signs would find the effect itself there."""
     site, controls, seed = subject.recipe.vectors.site, subject.recipe.controls, subject.run.seed
     size = read.values.shape[-1]
     raw = {
@@ -156,4 +160,10 @@ def _controls(subject: Subject, read: Activations) -> dict[str, Directions]:
         f"shuffled-{number}": shuffled(read.values, read.labels, read.questions, 1000 * seed + number)
         for number in range(controls.shuffled)
     }
-    return {name: directions(site, name, read.layers, one, read.norm_ref) for name, one in raw.items()}
+    basis: list[Raw] = []
+    for one in tested:
+        basis.append(reduce(orthogonalised, basis, one))
+    return {
+        name: directions(site, name, read.layers, reduce(orthogonalised, basis, one), read.norm_ref)
+        for name, one in raw.items()
+    }

@@ -187,8 +187,7 @@ class Trials:
         trial = optuna.trial.Trial(self.study, frozen._trial_id)
         for name, amount in broken.items():
             trial.set_constraint(name, amount)
-        for name, value in self._attributes(one, items).items():
-            trial.set_user_attr(name, value)
+        trial.set_user_attr("answers", self._answers(one, items))
         if not frozen.intermediate_values:
             trial.report(gain, step=len(items))
         self._record(one, items)
@@ -210,11 +209,14 @@ class Trials:
                 distributions=trial.distributions,
                 intermediate_values={len(items): gain},
                 constraints=broken,
-                user_attrs={**self._attributes(one, items), "sibling_of": [one.number, one.sibling]},
+                user_attrs={
+                    "answers": self._answers(one, items),
+                    "sibling_of": [one.number, one.sibling],
+                },
             )
         )
 
-    def _attributes(self, one: Contestant, items: Sequence[Item]) -> dict[str, Any]:
+    def _answers(self, one: Contestant, items: Sequence[Item]) -> dict[str, Any]:
         path = one.runner.path.relative_to(self.subject.run.dir)
         return {"n": len(items), "spec": one.runner.steering.key, "items": str(path)}
 
@@ -231,7 +233,7 @@ class Trials:
                 "state": state.name,
                 "gain": gain,
                 "breaches": broken,
-                **self._attributes(one, items),
+                **self._answers(one, items),
                 "spec": one.runner.steering.spec.model_dump(mode="json"),
             },
         )

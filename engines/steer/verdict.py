@@ -129,10 +129,10 @@ def write_trials(subject: Subject, studies: Sequence[Trials], name: str) -> None
                 "state": trial.state.name,
                 **trial.params,
                 "gain": gain,
-                "n": trial.user_attrs["n"],
+                "n": trial.user_attrs["answers"]["n"],
                 "feasible": all(amount <= 0 for amount in trial.constraints.values()),
                 "sibling_of": (trial.user_attrs.get("sibling_of") or [""])[0],
-                "items": trial.user_attrs["items"],
+                "items": trial.user_attrs["answers"]["items"],
             }
             writer.writerow(line)
     write_whole(subject.run.dir / name, text.getvalue())
