@@ -78,7 +78,7 @@ def lock(subject: Subject, specs: dict[str, str], examples: Sequence[Example]) -
     }
     wanted = hash_of(parts)
     path = subject.run.dir / LOCK
-    found = (
+    found: dict[str, Any] = (
         json.loads(path.read_text(encoding="utf-8"))
         if path.is_file()
         else {"hash": wanted, "parts": parts, "attempts": []}

@@ -34,7 +34,7 @@ class Runner:
 
     def ready(self) -> list[Item]:
         """Answers to the first questions, as far as none is missing."""
-        found = []
+        found: list[Item] = []
         while len(found) in self.rows:
             found.append(self.rows[len(found)])
         return found

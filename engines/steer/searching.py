@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def search(
 
     while left := [trials for trials in studies if not trials.done]:
         for trials in left:
-            if trials.work(on_batch, lambda trial, space=trials.space: on_told(space, trial)):
+            if trials.work(on_batch, partial(on_told, trials.space)):
                 break
         else:
             time.sleep(_PAUSE)

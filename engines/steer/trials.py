@@ -10,6 +10,7 @@ All that a trial is stands in the database and in files, so that whoever has the
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -134,8 +135,8 @@ class Trials:
         asked = sum(not _is_sibling(trial) and trial.state != TrialState.WAITING for trial in trials)
         numbers = []
         for trial in begun:
-            self._suggest(lambda trial=trial: optuna.trial.Trial(self.study, trial._trial_id), trial.number)
-            numbers.append(trial.number)
+            open_again = partial(optuna.trial.Trial, self.study, trial._trial_id)
+            numbers.append(self._suggest(open_again, trial.number))
         room = min(search.batch_configs - len(begun), search.trials - asked)
         for _ in range(room):
             numbers.append(self._suggest(self.study.ask, self._next_number()))
@@ -186,7 +187,8 @@ class Trials:
         frozen = self.study.get_trials(deepcopy=False)[one.number]
         trial = optuna.trial.Trial(self.study, frozen._trial_id)
         for name, amount in broken.items():
-            trial.set_constraint(name, amount)
+            if name not in frozen.constraints:  # an attempt that was killed here has set some
+                trial.set_constraint(name, amount)
         trial.set_user_attr("answers", self._answers(one, items))
         if not frozen.intermediate_values:
             trial.report(gain, step=len(items))

@@ -1,7 +1,8 @@
 """One attempt at a job in a process of its own that ends itself with SIGKILL at a given place; started by `kill_at`.
 
 Places: `batch N` before the N-th batch of completions is handed on, `before NAME` and `after NAME` around the writing of
-a file, `step N` in the middle of optimizer step N. Every completion that is handed on is noted in `generated.txt`.
+a file, `step N` in the middle of optimizer step N; of a search, `after ask N` and `before tell N` and `after tell N` around
+the N-th call, and `suggest N` before the N-th strength is drawn, when the trial's layer is in the database. Every completion that is handed on is noted in `generated.txt`.
 """
 
 import os
@@ -64,6 +65,34 @@ def in_the_middle(self: Any, args: Any, state: Any, control: Any, **_: Any) -> N
 HfGenerator.stream = noted  # type: ignore[method-assign]
 round_files.write_whole = watched  # type: ignore[attr-defined]
 StopOnRequest.on_substep_end = in_the_middle  # type: ignore[method-assign]
+
+if engine == "steering":
+    import optuna
+
+    from engines.steer import journal, race, trials
+
+    calls: dict[str, int] = {}
+
+    def counted(owner: Any, name: str, event: str) -> None:
+        original = getattr(owner, name)
+
+        def call(*positional: Any, **named: Any) -> Any:
+            calls[event] = calls.get(event, 0) + 1
+            if where in (f"before {event} {calls[event]}", f"{event} {calls[event]}"):
+                die()
+            made = original(*positional, **named)
+            if where == f"after {event} {calls[event]}":
+                die()
+            return made
+
+        setattr(owner, name, call)
+
+    counted(optuna.study.Study, "ask", "ask")
+    counted(optuna.study.Study, "tell", "tell")
+    counted(optuna.trial.Trial, "suggest_float", "suggest")
+    counted(race, "append_lines", "append")
+    journal.write_whole = watched  # type: ignore[attr-defined]
+    trials.write_whole = watched  # type: ignore[attr-defined]
 
 module = import_module(f"engines.{engine}")
 recipe = module.Recipe.model_validate_json(body)

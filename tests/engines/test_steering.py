@@ -2,6 +2,10 @@
 
 import csv
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import optuna
@@ -94,7 +98,14 @@ def test_all_files_are_there_and_the_scores_are_those_of_an_evaluation(searched,
     names = (
         *("best_configuration_job.json", "config_job.json", "final_results_job.json", "study_trials_job.csv"),
         *("optuna_study_job.db", "optuna.db", "manifest.json", "gates.json", "baseline.jsonl", "heatmap.csv"),
-        *("controls.json", "stats.json", "vector.safetensors", "test_lock.json", "steer_card.md", "splits.json"),
+        *(
+            "controls.json",
+            "stats.json",
+            "vector.safetensors",
+            "test_lock.json",
+            "steer_card.md",
+            "splits.json",
+        ),
         *("trials/mean_difference/0/items.jsonl", "trials/mean_difference/sampler.pkl"),
     )
     for name in names:
@@ -154,3 +165,209 @@ def test_the_test_is_opened_once(planted, searched, tmp_path):
     with pytest.raises(RecipeError, match="tested something else already \\(data differ\\)"):
         run(planted_recipe(planted, splits=splits), searched)
     assert resume_step(searched) is None
+
+
+def small(planted, **fields):
+    """A search of seconds, with siblings."""
+    search = {
+        **planted_recipe(planted).search.model_dump(),
+        **{"trials": 7, "batch_configs": 3, "siblings": [0.5], "layers": [2, 3, 5], "ladder": [0.05]},
+        **{"startup": 2, "screen_layers": 1},
+    }
+    splits = {"vectors": 60, "screen": 6, "search": 40, "confirm": 30, "test": 30, "decontaminate": None}
+    body = {"search": search, "splits": splits, "controls": {"random": 1, "shuffled": 0}, "heatmap_texts": 4}
+    return planted_recipe(planted, **{**body, "gates": False, "batch_size": 128, **fields})
+
+
+def files_of(directory):
+    """What a run leaves, without what tells of its attempts and times."""
+    mine = {"events.jsonl", "generated.txt", "helpers.log", "worker.json", "test_lock.json"}
+    return {
+        str(path.relative_to(directory)): path.read_bytes()
+        for path in directory.rglob("*")
+        if path.is_file() and path.name not in mine and path.suffix != ".db" and path.parent.name != "leases"
+    }
+
+
+def trials_of(directory):
+    """Numbers, parameters, values and states of all trials of all studies."""
+    storage = optuna.storages.RDBStorage(f"sqlite:///{directory / 'optuna.db'}")
+    found = {
+        name: [
+            (one.number, one.state.name, one.params, one.values, one.intermediate_values, one.user_attrs, one.constraints)
+            for one in optuna.load_study(study_name=name, storage=storage).trials
+        ]
+        for name in optuna.get_all_study_names(storage)
+    }  # fmt: skip
+    storage.remove_session()
+    return found
+
+
+def metrics_of(directory):
+    """What the store keeps: the points of the newest attempt, which reports all of them."""
+    kept = {}
+    for line in (directory / "events.jsonl").read_text().splitlines():
+        event = json.loads(line)
+        if event["kind"] == "started":
+            assert event["resume_step"] is None
+            kept = {}
+        elif event["kind"] == "metrics":
+            kept |= {(event["step"], name): value for name, value in event["values"].items()}
+    return kept
+
+
+@pytest.fixture(scope="module")
+def undisturbed(planted, kill_at, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("undisturbed") / "job"
+    assert kill_at(directory, "steering", small(planted)) == 0
+    return directory
+
+
+PLACES = {
+    "stages": (
+        *("batch 2", "before samples.jsonl", "before baseline.jsonl", "before heatmap.jsonl"),
+        *("before screen.items.jsonl", "before confirm.items.jsonl", "before test.jsonl"),
+        *("after stats.json", "before manifest.json"),
+    ),
+    "asking": (
+        *("after ask 1", "suggest 2", "before trials/mean_difference/batches/0.json"),
+        *("after trials/mean_difference/batches/0.json", "suggest 1", "after ask 2"),
+    ),
+    "telling": (
+        *("append 2", "before tell 1", "after tell 1", "after tell 1", "append 3"),
+        *("before trials/mean_difference/5/items.jsonl", "before tell 2", "before trials/random-0/0/result.json"),
+        "after tell 3",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", PLACES)
+def test_a_search_that_is_killed_again_and_again_comes_to_the_same_end(
+    planted, undisturbed, kill_at, tmp_path, kind
+):
+    directory = tmp_path / "job"
+    for place in PLACES[kind]:
+        assert kill_at(directory, "steering", small(planted), place) == -signal.SIGKILL, place
+    assert kill_at(directory, "steering", small(planted)) == 0
+    assert trials_of(directory) == trials_of(undisturbed)
+    ours, theirs = files_of(directory), files_of(undisturbed)
+    assert ours.keys() == theirs.keys()
+    assert [name for name in ours if ours[name] != theirs[name]] == []
+    assert metrics_of(directory) == metrics_of(undisturbed)
+
+
+WORKER = """
+import os, signal, sys, time
+from pathlib import Path
+from engines.steer import stages, trials, worker
+
+directory, dies = Path(sys.argv[1]), sys.argv[2] == "dies"
+race, search = trials.race, stages.search
+
+def noted(subject, examples, unsteered, runners, on_batch):
+    with (directory / "evaluated.txt").open("a") as file:
+        file.write("".join(f"{os.getpid()} {runner.path}\\n" for runner in runners))
+    def on_batch_or_end():
+        if dies:
+            os.kill(os.getpid(), signal.SIGKILL)
+        on_batch()
+    return race(subject, examples, unsteered, runners, on_batch_or_end)
+
+def together(*arguments):
+    (directory / f"ready-{os.getpid()}").touch()
+    until = time.monotonic() + 60
+    while len(list(directory.glob("ready-*"))) < 2 and time.monotonic() < until:
+        time.sleep(0.01)
+    search(*arguments)
+
+trials.race, stages.search = noted, together
+sys.exit(worker.main(directory))
+"""
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_two_processes_never_evaluate_the_same_trial_and_one_goes_on_for_a_dead_one(
+    planted, kill_at, tmp_path, dies
+):
+    job, directory = small(planted), tmp_path / "job"
+    assert kill_at(directory, "steering", job, "after screen.jsonl") == -signal.SIGKILL
+    told = {"recipe": job.model_dump(mode="json", by_alias=True), "cache": None, "inputs": {}, "name": "job"}
+    (directory / "worker.json").write_text(json.dumps({**told, "parent": os.getpid()}))
+    command = [sys.executable, "-P", "-c", WORKER, str(directory)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    processes = [
+        subprocess.Popen([*command, how], env=environment) for how in ("dies" if dies else "lives", "lives")
+    ]
+    codes = [process.wait(timeout=200) for process in processes]
+    assert codes == [-signal.SIGKILL if dies else 0, 0]
+    trials = trials_of(directory)
+    for found in trials.values():
+        own = [one for one in found if "sibling_of" not in one[5]]
+        assert len(own) == 7 and {one[1] for one in found} <= {"COMPLETE", "PRUNED"}
+        siblings = [str(one[5]["sibling_of"]) for one in found if "sibling_of" in one[5]]
+        assert len(siblings) == len(set(siblings)) >= 4
+    lines = [line.split() for line in (directory / "evaluated.txt").read_text().splitlines()]
+    who = [{pid for pid, path in lines if path == name} for name in {path for _, path in lines}]
+    assert {pid for pid, _ in lines} == {str(process.pid) for process in processes}
+    dead = str(processes[0].pid)
+    assert all(len(pids) == 1 or (dies and dead in pids) for pids in who)
+    assert any(len(pids) == 2 for pids in who) is dies
+    assert not list(directory.glob("trials/**/*.journal"))
+
+
+def test_a_helper_is_started_and_the_search_ends_as_it_would_without_errors(planted, tmp_path, read_events):
+    attempt = executed(small(planted, workers=2), tmp_path / "job")
+    assert all(len(found) >= 7 for found in trials_of(attempt.dir).values())
+    messages = [event for event in read_events(attempt) if event["kind"] == "message"]
+    assert not [event for event in messages if event["level"] == "warning"]
+    assert "Traceback" not in (attempt.dir / "helpers.log").read_text()
+
+
+def test_a_stop_request_is_heeded_and_the_next_attempt_goes_on(planted, undisturbed, tmp_path, monkeypatch):
+    directory = tmp_path / "job"
+    directory.mkdir()
+    attempt = Run(dir=directory, events=EventWriter(directory), seed=3, name="job")
+    real = EventWriter.metrics
+
+    def stopping(self, *arguments):
+        real(self, *arguments)
+        attempt.stop_requested = True
+
+    monkeypatch.setattr(EventWriter, "metrics", stopping)
+    run(small(planted), attempt)
+    assert attempt.stopped_early and not (directory / "stats.json").exists()
+    monkeypatch.undo()
+    attempt.stop_requested = attempt.stopped_early = False
+    run(small(planted), attempt)
+    assert not attempt.stopped_early and trials_of(directory) == trials_of(undisturbed)
+
+
+@pytest.mark.skipif(not GSM8K.is_dir(), reason="the GSM8K files are not here")
+def test_the_whole_search_runs_on_the_real_gsm8k_with_a_random_model(tiny_model, tmp_path):
+    body = {
+        "engine": "steering",
+        "model": {"base": str(tiny_model)},
+        "task": {"name": "gsm8k", "path": str(GSM8K)},
+        "max_new_tokens": 8,
+        "vectors": {
+            "pairs": "P1",
+            "read": "cot_mean",
+            "on_leak": "warn",
+            "methods": ["mean_difference", "pca"],
+        },
+        "splits": {"vectors": 24, "screen": 4, "search": 20, "confirm": 12, "test": 12},
+        "search": {
+            **{"trials": 3, "batch_configs": 3, "ladder": [0.1], "startup": 1, "screen_layers": 1},
+            "kinds": ["constant", "dac"],
+        },
+        "controls": {"random": 1, "shuffled": 1},
+        "heatmap_texts": 3,
+        "device": "cpu",
+    }
+    attempt = executed(Recipe.model_validate(body), tmp_path / "job")
+    assert len(trials_of(attempt.dir)) == 8
+    splits = read(attempt.dir / "splits.json")["result"]
+    ids = [splits[name]["ids"] for name in ("vectors", "screen", "search", "confirm")]
+    assert [len(part) for part in ids] == [24, 4, 20, 12] and len(set(sum(ids, []))) == 60
+    assert len(read(attempt.dir / "gates.json")) == 10
+    assert "Steering" in (attempt.dir / "steer_card.md").read_text()
