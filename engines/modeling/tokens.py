@@ -30,6 +30,11 @@ _PAD_NAMES = (
 SentencePiece and byte-level vocabularies (GPT-2 has nothing better) spell it."""
 
 _MARK = "0MARK0"
+_PLAIN = (
+    "{% for message in messages %}{{ message['content'] }}"
+    "{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}{% endfor %}"
+)
+"""For models that were trained on plain text: the recipe's `user_template` is all that stands before the answer."""
 
 
 def end_token_ids(tokenizer: Any, model: Any = None) -> frozenset[int]:
@@ -45,8 +50,10 @@ def end_token_ids(tokenizer: Any, model: Any = None) -> frozenset[int]:
 
 
 def set_chat_template(tokenizer: Any, replacement: str | None) -> None:
-    """Use the template file of the recipe, else the tokenizer's own, else ChatML."""
-    if replacement is not None:
+    """Use the template file of the recipe, or plain text, else the tokenizer's own, else ChatML."""
+    if replacement == "plain":
+        tokenizer.chat_template = _begin(tokenizer) + _PLAIN
+    elif replacement is not None:
         path = Path(replacement).expanduser()
         if not path.is_file():
             raise RecipeError(
@@ -67,18 +74,20 @@ def chatml(tokenizer: Any) -> str:
             "the tokenizer has neither a chat template nor an end-of-sequence token",
             hint="set `model.chat_template` to a Jinja file, or use a tokenizer that has an EOS token",
         )
-    # Tokenizers that put a BOS before plain text expect one here too; it is written once, by the template.
-    plain = tokenizer("a")["input_ids"]
-    bos = (
-        "{{ bos_token }}" if tokenizer.bos_token_id is not None and plain[0] == tokenizer.bos_token_id else ""
-    )
     # Newlines stand in expressions: templates are compiled to drop the first one after a tag.
     return (
-        bos
+        _begin(tokenizer)
         + "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + END }}"
         "{% if not loop.last or message['role'] != 'assistant' %}{{ '\n' }}{% endif %}{% endfor %}"
         "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
     ).replace("END", repr(end))
+
+
+def _begin(tokenizer: Any) -> str:
+    """Tokenizers that put a BOS before plain text expect one in a conversation too; it is written once, by the template."""
+    plain = tokenizer("a")["input_ids"]
+    expected = tokenizer.bos_token_id is not None and plain[0] == tokenizer.bos_token_id
+    return "{{ bos_token }}" if expected else ""
 
 
 def use_end_of_turn_as_eos(tokenizer: Any) -> None:

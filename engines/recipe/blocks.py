@@ -56,7 +56,8 @@ class ModelBlock(Block):
     attn_implementation: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
     """Attention kernel."""
     chat_template: str | None = None
-    """Jinja file that replaces the tokenizer's chat template; a base model without one gets ChatML."""
+    """Jinja file that replaces the tokenizer's chat template, or `plain`: the turns as they are, for models that were
+    trained on plain text. A base model without one gets ChatML."""
 
     @model_validator(mode="after")
     def _needs_a_source(self) -> "ModelBlock":

@@ -38,6 +38,13 @@ def test_a_template_file_replaces_the_tokenizers_own(tokenizer, tmp_path):
     assert tokenizer.apply_chat_template(CONVERSATION, tokenize=False) == "Hi!"
 
 
+def test_plain_puts_the_turns_as_they_are_and_ends_answers(tokenizer):
+    set_chat_template(tokenizer, "plain")
+    prompt = tokenizer.apply_chat_template(CONVERSATION[:1], tokenize=False, add_generation_prompt=True)
+    assert prompt == "Hi"
+    assert tokenizer.apply_chat_template(CONVERSATION, tokenize=False) == f"Hi42{tokenizer.eos_token}"
+
+
 def test_a_missing_template_file_is_an_error_with_a_hint(tokenizer):
     with pytest.raises(RecipeError, match="there is no file `absent`"):
         set_chat_template(tokenizer, "absent")
