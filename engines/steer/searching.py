@@ -30,7 +30,9 @@ def open_trials(
     unsteered: Sequence[Item],
 ) -> list[Trials]:
     """All studies of the job."""
-    storage, leases = open_storage(subject.run), Leases(subject.run.dir / "leases")
+    leases = Leases(subject.run.dir / "leases")
+    with leases.alone("database"):  # Optuna makes its tables one by one, and fails where another process is at it
+        storage = open_storage(subject.run)
     return [
         Trials(subject, sources, space, cells[space.direction], unsteered, storage, leases)
         for space in spaces(subject, sources)

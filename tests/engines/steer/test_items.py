@@ -28,9 +28,9 @@ def test_differences_are_of_the_same_questions_and_of_as_many_as_were_answered()
 def test_constraints_are_broken_by_cut_off_repeating_and_long_answers():
     plain, allowed = [row(True)] * 10, ConstraintsBlock()
     assert max(breaches(plain, plain, allowed).values()) < 0
-    cut = [row(True, terminated=False)] + plain[1:]
+    cut = [row(True, terminated=False), *plain[1:]]
     assert breaches(cut, plain, allowed)["truncation"] == pytest.approx(0.05)
-    again = [row(True, repeating=True)] * 2 + plain[2:]
+    again = [*[row(True, repeating=True)] * 2, *plain[2:]]
     assert breaches(again, plain, allowed)["repetition"] == pytest.approx(0.15)
     assert breaches([row(True, tokens=30)] * 10, plain, allowed)["length"] == pytest.approx(1.0)
     assert breaches([row(True, tokens=4)] * 10, plain, allowed)["length"] == pytest.approx(0.1)

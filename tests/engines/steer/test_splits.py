@@ -8,7 +8,23 @@ from engines.steer.fields import SplitsBlock
 from engines.steer.splits import PARTS, make_splits
 from engines.tasks.loading import load_examples
 
-WORDS = ["amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heath", "islet", "jetty", "knoll", "ledge", "marsh", "nook", "oasis"]
+WORDS = [
+    "amber",
+    "birch",
+    "cedar",
+    "delta",
+    "ember",
+    "fjord",
+    "grove",
+    "heath",
+    "islet",
+    "jetty",
+    "knoll",
+    "ledge",
+    "marsh",
+    "nook",
+    "oasis",
+]
 
 
 def questions(count):
