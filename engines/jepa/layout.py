@@ -14,13 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from engines.jepa.fields import Readout, Target
 from engines.jepa.rows import SteppedRow
 from engines.training.rows import IGNORED
 
-Target = Literal["isolated", "bos", "question", "contextual"]
-"""What the copy of a step sees beside itself: nothing, the first token, the prompt; `contextual` reads the original."""
-Readout = Literal["separator", "last_content", "mean"]
-"""Where a step's embedding is read: its very last token, the last of its own text, or the mean over all of it."""
 Kind = Literal["original", "predictor", "target", "text", "code"]
 
 NO_PREDICTOR = -1

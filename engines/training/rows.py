@@ -45,16 +45,18 @@ class TrainingRow:
 
 def tokenize_rows(tokenizer: Any, spec: PromptSpec, examples: Sequence[Example]) -> list[TrainingRow]:
     """The rows of the examples. The prompt's tokens are exactly those that generation starts from."""
-    bos = own_bos(tokenizer)
-    rows = []
-    for example in examples:
-        prompt, completion = render_row(tokenizer, spec, example)
-        prompt_ids, input_ids = token_ids(tokenizer, prompt), token_ids(tokenizer, prompt + completion)
-        check_prompt_is_prefix(prompt_ids, input_ids, example.id)
-        check_single_bos(input_ids, bos, example.id)
-        labels = [IGNORED] * len(prompt_ids) + input_ids[len(prompt_ids) :]
-        rows.append(TrainingRow(example.id, input_ids, labels))
-    return rows
+    return [
+        tokenize_row(tokenizer, example.id, *render_row(tokenizer, spec, example)) for example in examples
+    ]
+
+
+def tokenize_row(tokenizer: Any, example_id: str, prompt: str, completion: str) -> TrainingRow:
+    """The row of a rendered example."""
+    prompt_ids, input_ids = token_ids(tokenizer, prompt), token_ids(tokenizer, prompt + completion)
+    check_prompt_is_prefix(prompt_ids, input_ids, example_id)
+    check_single_bos(input_ids, own_bos(tokenizer), example_id)
+    labels = [IGNORED] * len(prompt_ids) + input_ids[len(prompt_ids) :]
+    return TrainingRow(example_id, input_ids, labels)
 
 
 def as_dataset(rows: Sequence[TrainingRow]) -> Dataset:
