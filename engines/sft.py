@@ -57,7 +57,8 @@ def _training_examples(recipe: Recipe, run: Run) -> list[Example]:
     if recipe.traces is None:
         return training_examples(recipe.task, count, run.seed)
     path = traces_file(recipe.traces, run)
-    traces = read_traces(path, load_examples(recipe.task, "dev") + test_examples(recipe.task))
+    held_out = load_examples(recipe.task, "dev") + test_examples(recipe.task)
+    traces = read_traces(path, held_out, lambda text: run.events.message(text, "warning"))
     if count is not None and count > len(traces):
         raise RecipeError(
             f"train_samples: {count} asked for, but {path} has {len(traces)} traces",

@@ -10,11 +10,11 @@ from engines.recipe.blocks import Block
 Mode = Literal["regular", "monitor", "text_code", "step", "steps", "stp"]
 Control = Literal["none", "shuffle", "random_boundary", "same_compute"]
 Distance = Literal["cosine", "l2", "mse", "smooth_l1", "infonce"]
+Splitter = Literal["lines", "blank_line", "numbered", "sentence"]
 Target = Literal["isolated", "bos", "question", "contextual"]
 """What the copy of a step sees beside itself: nothing, the first token, the prompt; `contextual` reads the original."""
 Readout = Literal["separator", "last_content", "mean"]
 """Where a step's embedding is read: its very last token, the last of its own text, or the mean over all of it."""
-Splitter = Literal["lines", "blank_line", "numbered", "sentence"]
 
 
 class StepsBlock(Block):

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 
 from engines.jepa.fields import Splitter, StepsBlock
+from engines.tasks.teacher import final_answer
 
 Cut = tuple[int, int]
 """What separates two steps, `[start, end)`; empty where one begins without anything between."""
@@ -18,7 +19,6 @@ _BLANK_LINE = re.compile(r"(?:[ \t]*\r?\n){2,}")
 _MARKUP = r"[ \t]*(?:[#>*_-]+[ \t]*)*"
 _STEP_MARK = re.compile(rf"^{_MARKUP}Step[ \t]+\d+\b", re.IGNORECASE | re.MULTILINE)
 _NUMBER_MARK = re.compile(rf"^{_MARKUP}\d{{1,2}}[.)](?=[\s*_])", re.MULTILINE)
-_FINAL_ANSWER = re.compile(rf"^{_MARKUP}(?:the[ \t]+)?final[ \t]+answer\b", re.IGNORECASE | re.MULTILINE)
 _SENTENCE_END = re.compile(r"[.!?]+[\"'”’)\]*]*(?=\s)")
 _LAST_WORD = re.compile(r"(?:[^\W_]|\.)+$")
 _BULLET = re.compile(r"^[ \t]*\d{1,3}\.$", re.MULTILINE)
@@ -41,12 +41,6 @@ def split_steps(text: str, steps: StepsBlock) -> list[tuple[int, int, int]]:
     pieces = _without_short(text, _pieces(text[:limit], steps), steps.min_characters)
     ends = [*(start for start, _ in pieces[1:]), limit]
     return [(start, content_end, end) for (start, content_end), end in zip(pieces, ends, strict=False)]
-
-
-def final_answer(text: str) -> int:
-    """Where the part that announces the final answer begins; the length of the text where there is none."""
-    match = _FINAL_ANSWER.search(text)
-    return match.start() if match else len(text)
 
 
 def _pieces(text: str, steps: StepsBlock) -> list[Cut]:

@@ -154,7 +154,7 @@ def test_a_tokenizer_without_offsets_is_refused(examples):
     class Slow:
         is_fast = False
 
-    with pytest.raises(RecipeError, match="Slow cannot say.*\nhint: "):
+    with pytest.raises(RecipeError, match=r"Slow cannot say.*\nhint: "):
         stepped_rows(Slow(), SPEC, examples, BLANK_LINE)
 
 
