@@ -28,6 +28,9 @@ from engines.training.preflight import check_prompt_is_prefix, check_single_bos,
 STATISTICS_SUFFIX = ".stats.json"
 """What the name of a file of traces goes on with in the name of its statistics, which are written last."""
 
+_TRACE = 'a line looks like {"question": "...", "answer": "<reasoning>\\n\\n#### 42"}'
+_REPLY = f'a line looks like {{"question": "...", "ground_truth": "42", "{RESPONSE}": "... \\\\boxed{{42}}"}}'
+
 IGNORED = -100
 """The label of a token that bears no loss."""
 
@@ -127,21 +130,28 @@ def read_traces(
 
 def _parse_trace(line: str, where: str) -> tuple[str, Solution | Fault]:
     """A line's question, and its solution or why it has none."""
-    hint = 'a line looks like {"question": "...", "answer": "<reasoning>\\n\\n#### 42"}'
     try:
         fields = json.loads(line)
         if RESPONSE in fields:
-            hint = f'a line looks like {{"question": "...", "ground_truth": "42", "{RESPONSE}": "... \\\\boxed{{42}}"}}'
-            return fields["question"].strip(), solution_of(fields)
-        question = fields["question"].strip()
-        text = fields["answer"]
+            return _parse_reply(fields, where)
+        question, text = fields["question"].strip(), fields["answer"]
         reasoning, mark, answer = text.rpartition("####")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RecipeError(f"{where}: is not an object with `question` and `answer`", hint=hint) from error
+        raise RecipeError(f"{where}: is not an object with `question` and `answer`", hint=_TRACE) from error
     answer = answer.strip().replace(",", "")
     if not mark or parse_number(answer) is None:
-        raise RecipeError(f"{where}: the answer does not end in `#### <number>`", hint=hint)
+        raise RecipeError(f"{where}: the answer does not end in `#### <number>`", hint=_TRACE)
     return question, Solution(strip_calculator_marks(reasoning).strip(), answer)
+
+
+def _parse_reply(fields: dict[str, Any], where: str) -> tuple[str, Solution | Fault]:
+    """The same for a line of a teacher's replies."""
+    try:
+        return fields["question"].strip(), solution_of(fields)
+    except ValueError as error:
+        raise RecipeError(f"{where}: {error}", hint=_REPLY) from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise RecipeError(f"{where}: lacks a text among those of a teacher's reply", hint=_REPLY) from error
 
 
 def describe_rows(tokenizer: Any, spec: PromptSpec, rows: Sequence[TrainingRow], shown: int = 3) -> str:
