@@ -5,13 +5,16 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from engines.jepa.layout import Readout, Target
 from engines.recipe.blocks import Block
 
 Mode = Literal["regular", "monitor", "text_code", "step", "steps", "stp"]
 Control = Literal["none", "shuffle", "random_boundary", "same_compute"]
 Distance = Literal["cosine", "l2", "mse", "smooth_l1", "infonce"]
 Splitter = Literal["lines", "blank_line", "numbered", "sentence"]
+Target = Literal["isolated", "bos", "question", "contextual"]
+"""What the copy of a step sees beside itself: nothing, the first token, the prompt; `contextual` reads the original."""
+Readout = Literal["separator", "last_content", "mean"]
+"""Where a step's embedding is read: its very last token, the last of its own text, or the mean over all of it."""
 
 
 class StepsBlock(Block):
@@ -72,3 +75,12 @@ class JepaBlock(Block):
     """Steps over which `lambda` grows from 0; below 1 it is a share of all steps."""
     loss_dropout: float = Field(0.0, ge=0, lt=1)
     """Share of the optimizer steps that do without the embedding loss, and without its cost."""
+    panel_examples: int = Field(64, ge=2)
+    """Development examples on which retrieval and the shape of the embeddings are measured."""
+    panel_steps: int = Field(10, ge=1)
+    """Measure on them every so many steps, and before the first and after the last."""
+
+    @property
+    def tokens(self) -> int:
+        """How many predictor tokens a row gets behind a step."""
+        return self.predictors if self.predictor == "tokens" and self.mode != "stp" else 0
