@@ -1,5 +1,6 @@
 """What ought to show no effect: targets of other examples, and steps cut anywhere."""
 
+import itertools
 import random
 from collections.abc import Sequence
 from dataclasses import replace
@@ -36,5 +37,5 @@ def random_boundaries(row: SteppedRow, seed: int) -> SteppedRow:
     draw = random.Random(f"{seed}/{row.id}")
     cuts = sorted(draw.sample(range(first + 1, last), len(row.steps) - 1))
     edges = [first, *cuts, last]
-    steps = tuple(Step(start, end, end) for start, end in zip(edges, edges[1:], strict=False))
+    steps = tuple(Step(start, end, end) for start, end in itertools.pairwise(edges))
     return replace(row, steps=steps)

@@ -23,7 +23,7 @@ class StepsBlock(Block):
     splitter: Splitter = "lines"
     """`lines`: a step a line (GSM8K); `blank_line`: text between blank lines; `numbered`: `1.` or `Step 1:`; `sentence`."""
     pattern: str | None = Field(None, min_length=1)
-    """A regular expression that matches what separates two steps; takes precedence over `splitter`."""
+    """A regular expression for what separates two steps, `^` being the start of a line; takes precedence over `splitter`."""
     min_characters: int = Field(1, ge=1)
     """A shorter piece is joined to the step before it."""
 
@@ -32,7 +32,7 @@ class StepsBlock(Block):
     def _compiles(cls, pattern: str | None) -> str | None:
         if pattern is not None:
             try:
-                matches_nothing = re.compile(pattern).match("")
+                matches_nothing = re.compile(pattern, re.MULTILINE).match("")
             except re.error as error:
                 raise ValueError(f"is not a regular expression: {error}") from error
             if matches_nothing:

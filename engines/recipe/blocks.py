@@ -71,7 +71,8 @@ class TracesBlock(Block):
     takes: ClassVar[str] = "traces"
 
     path: str | None = None
-    """JSONL file of {"question", "answer": "<reasoning>\\n\\n#### 42"}."""
+    """JSONL file of {"question", "answer": "<reasoning>\\n\\n#### 42"}, or of a teacher's replies: {"question",
+    "ground_truth", "deepseek_response"}."""
     from_: str | None = Field(None, alias="from")
     """Name of the job whose traces to take; takes precedence over `path`."""
 

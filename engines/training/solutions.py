@@ -12,11 +12,13 @@ from engines.training.rows import read_traces, traces_file
 def worked_solutions(
     task: TaskBlock, block: TracesBlock | None, count: int | None, run: Run
 ) -> list[Example]:
-    """So many of them in the seed's order, all where `count` is None. Traces hold no question of dev or test."""
+    """So many of them in the seed's order, all where `count` is None. Traces hold no question of dev or test; the run says
+    which of a teacher's replies are left out."""
     if block is None:
         return training_examples(task, count, run.seed)
     path = traces_file(block, run)
-    traces = read_traces(path, load_examples(task, "dev") + test_examples(task))
+    held_out = load_examples(task, "dev") + test_examples(task)
+    traces = read_traces(path, held_out, lambda text: run.events.message(text, "warning"))
     if count is not None and count > len(traces):
         raise RecipeError(
             f"train_samples: {count} asked for, but {path} has {len(traces)} traces",
