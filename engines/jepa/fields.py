@@ -75,3 +75,12 @@ class JepaBlock(Block):
     """Steps over which `lambda` grows from 0; below 1 it is a share of all steps."""
     loss_dropout: float = Field(0.0, ge=0, lt=1)
     """Share of the optimizer steps that do without the embedding loss, and without its cost."""
+    panel_examples: int = Field(64, ge=2)
+    """Development examples on which retrieval and the shape of the embeddings are measured."""
+    panel_steps: int = Field(10, ge=1)
+    """Measure on them every so many steps, and before the first and after the last."""
+
+    @property
+    def tokens(self) -> int:
+        """How many predictor tokens a row gets behind a step."""
+        return self.predictors if self.predictor == "tokens" and self.mode != "stp" else 0
