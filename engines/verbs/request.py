@@ -34,12 +34,10 @@ def verb(function: Callable[..., None]) -> click.Command:
         metavar="KEY=VALUE",
         help="Override a value, e.g. `jobs.a.seed=7`.",
     )
-    @click.pass_context
     @wraps(function)
-    def command(
-        context: click.Context, recipe: Path, job: str | None, overrides: tuple[str, ...], **options: Any
-    ) -> None:
-        function(request(recipe, context.obj, job, overrides), **options)
+    def command(recipe: Path, job: str | None, overrides: tuple[str, ...], **options: Any) -> None:
+        engine = click.get_current_context().obj
+        function(request(recipe, engine, job, overrides), **options)
 
     return click.command(context_settings={"help_option_names": ["-h", "--help"]})(command)
 
