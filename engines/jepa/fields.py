@@ -75,6 +75,8 @@ class JepaBlock(Block):
     """Steps over which `lambda` grows from 0; below 1 it is a share of all steps."""
     loss_dropout: float = Field(0.0, ge=0, lt=1)
     """Share of the optimizer steps that do without the embedding loss, and without its cost."""
+    attention: Literal["model", "flex_attention"] = "model"
+    """Kernel of the training: the model's own, or flex_attention, which skips blocks that nobody sees (CUDA only)."""
     panel_examples: int = Field(64, ge=2)
     """Development examples on which retrieval and the shape of the embeddings are measured."""
     panel_steps: int = Field(10, ge=1)
@@ -83,4 +85,4 @@ class JepaBlock(Block):
     @property
     def tokens(self) -> int:
         """How many predictor tokens a row gets behind a step."""
-        return self.predictors if self.predictor == "tokens" and self.mode != "stp" else 0
+        return self.predictors if self.predictor == "tokens" and self.mode not in ("stp", "regular") else 0

@@ -1,6 +1,7 @@
 """A language model together with its predictor: packed rows in, logits and embeddings out, in one forward pass."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -40,6 +41,18 @@ class JepaModel(nn.Module):
         self.causal_lm.gradient_checkpointing_enable(
             gradient_checkpointing_kwargs or {"use_reentrant": False}
         )
+
+    @contextmanager
+    def attention(self, kernel: str) -> Iterator[None]:
+        """Run with another attention kernel for as long as the block lasts."""
+        before = self.config.get_text_config()._attn_implementation
+        if kernel != before:
+            self.causal_lm.set_attn_implementation(kernel)
+        try:
+            yield
+        finally:
+            if kernel != before:
+                self.causal_lm.set_attn_implementation(before)
 
     def embed(self, batch: PackedBatch) -> Tensor:
         """Embeddings `(B, L, hidden)`, those of predictor tokens put in."""

@@ -7,6 +7,7 @@ the saved files have been. A killed run goes on from its newest checkpoint to th
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,20 +134,21 @@ def prepare(
 
 
 def callbacks(
-    recipe: SupervisedRecipe, run: Run, ready: Prepared, events: EventCallback
+    recipe: SupervisedRecipe,
+    run: Run,
+    ready: Prepared,
+    events: EventCallback,
+    generating: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> list[TrainerCallback]:
-    """Events, stopping, and accuracy on the dev examples."""
+    """Events, stopping, and accuracy on the dev examples, for which the model generates inside `generating`."""
+
+    def accuracies(_trained: Any) -> dict[str, float]:
+        with generating():
+            longest = recipe.eval_max_new_tokens
+            return dev_accuracies(ready.model, ready.tokenizer, ready.spec, ready.dev, longest)
+
     found: list[TrainerCallback] = [events, StopOnRequest(run)]
-    if ready.dev_rows:
-        found.append(
-            GreedyEvalCallback(
-                run,
-                lambda _trained: dev_accuracies(
-                    ready.model, ready.tokenizer, ready.spec, ready.dev, recipe.eval_max_new_tokens
-                ),
-            )
-        )
-    return found
+    return [*found, GreedyEvalCallback(run, accuracies)] if ready.dev_rows else found
 
 
 def finish(
