@@ -12,6 +12,12 @@ from engines.jepa.recipe import JepaRecipe
 from engines.recipe.blocks import Traces
 from engines.run import Run
 
+VERBS = {
+    "show-mask": "engines.jepa.show_mask:show_mask",
+    "coverage": "engines.jepa.show_coverage:show_coverage",
+}
+"""What can be looked at before training: `tunedeck engine step_jepa show-mask RECIPE`."""
+
 
 class Recipe(JepaRecipe):
     """Supervised fine-tuning that also learns to predict the next step's embedding (Step-JEPA, LLM-JEPA, STP)."""

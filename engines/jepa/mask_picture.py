@@ -137,7 +137,7 @@ def _read_places(row: PackedRow) -> tuple[set[int], set[int]]:
 def _wrap(words: Sequence[str], width: int, separator: str) -> list[str]:
     lines, line = [], ""
     for word in words:
-        if line and _cells(line + separator + word) > width:
+        if line and _cells(line + separator + word) >= width:  # a broken line ends in a separator
             lines.append(line + separator)
             line = word
         else:

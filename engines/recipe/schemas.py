@@ -28,13 +28,15 @@ def find_verb(engine: str, verb: str) -> str:
         what = "has no verbs" if engine in ENGINES else "does not exist"
         known = ", ".join(with_verbs) or "none"
         raise RecipeError(
-            f"engine `{engine}` {what}; those with verbs are: {known}", hint=nearest(engine, with_verbs)
+            f"engine `{engine}` {what}; those with verbs are: {known}",
+            hint=nearest(engine, with_verbs) or "`tunedeck engine` lists the verbs",
         )
     verbs = verbs_of(engine)
     if verb not in verbs:
         known = ", ".join(verbs)
         raise RecipeError(
-            f"engine `{engine}` has no verb `{verb}`; its verbs are: {known}", hint=nearest(verb, verbs)
+            f"engine `{engine}` has no verb `{verb}`; its verbs are: {known}",
+            hint=nearest(verb, verbs) or "`tunedeck engine` lists the verbs",
         )
     return verbs[verb]
 
