@@ -38,4 +38,7 @@ def engine(context: click.Context, arguments: tuple[str, ...]) -> int:
         "TRANSFORMERS_VERBOSITY": os.environ.get("TRANSFORMERS_VERBOSITY", "error"),
     }
     command = [sys.executable, "-P", "-m", "engines.verbs", name, verb, *rest]
-    return subprocess.run(command, env=environment).returncode
+    try:
+        return subprocess.run(command, env=environment).returncode
+    except KeyboardInterrupt:  # the other process was interrupted too, and has said so
+        return 130

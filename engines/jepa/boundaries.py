@@ -23,7 +23,7 @@ Span = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Text:
+class StepText:
     """A step in the characters of the rendered conversation."""
 
     start: int
@@ -52,7 +52,7 @@ def _stepped_row(tokenizer: Any, spec: PromptSpec, example: Example, steps: Step
     row = tokenize_row(tokenizer, example.id, prompt, completion)
     start, end = reasoning_span(prompt + completion, spec, example)
     found = [
-        Text(start + step_start, start + content_end, start + step_end)
+        StepText(start + step_start, start + content_end, start + step_end)
         for step_start, content_end, step_end in split_steps((prompt + completion)[start:end], steps)
     ]
     spans = token_spans(tokenizer, prompt + completion, row.input_ids)
@@ -96,7 +96,7 @@ def token_spans(tokenizer: Any, text: str, input_ids: Sequence[int]) -> list[Spa
 
 
 def map_steps(
-    steps: Sequence[Text], spans: Sequence[Span], first: int = 0
+    steps: Sequence[StepText], spans: Sequence[Span], first: int = 0
 ) -> tuple[tuple[Step, ...], int, int, int]:
     """The steps as tokens, from token `first` on; then the three counts of shared tokens that a `SteppedRow` has.
 

@@ -18,7 +18,7 @@ Readout = Literal["separator", "last_content", "mean"]
 
 
 class StepsBlock(Block):
-    """How a worked solution is cut into reasoning steps."""
+    """How a worked solution is cut into reasoning steps. A part headed `Final Answer` is none, and ends them."""
 
     splitter: Splitter = "lines"
     """`lines`: a step a line (GSM8K); `blank_line`: text between blank lines; `numbered`: `1.` or `Step 1:`; `sentence`."""

@@ -23,12 +23,14 @@ _SENTENCE_END = re.compile(r"[.!?]+[\"'”’)\]*]*(?=\s)")
 _LAST_WORD = re.compile(r"(?:[^\W_]|\.)+$")
 _BULLET = re.compile(r"^[ \t]*\d{1,3}\.$", re.MULTILINE)
 
-_BEFORE_A_NAME = frozenset(["mr", "mrs", "ms", "dr", "prof", "st", "e.g", "i.e", "vs", "cf", "approx"])
-"""What a full stop abbreviates without ever ending a sentence there."""
-_BEFORE_MORE = frozenset(
-    ["a.m", "p.m", "etc", "no", "nos", "oz", "lb", "lbs", "ft", "yd", "hr", "hrs", "min", "mins", "sec", "avg", "u.s"]
+_NEVER_LAST = frozenset(
+    ["mr", "mrs", "ms", "dr", "prof", "st", "sq", "e.g", "i.e", "vs", "cf", "approx"]
 )  # fmt: skip
-"""Abbreviations that may also end a sentence, and do where a capital letter follows."""
+"""What a full stop abbreviates without ever ending a sentence there."""
+_SOMETIMES_LAST = frozenset(
+    ["etc", "no", "nos", "oz", "lb", "lbs", "ft", "yd", "hr", "hrs", "min", "mins", "sec", "avg"]
+)  # fmt: skip
+"""Abbreviations that may also end a sentence, and do where a capital letter follows; as do `p.m.` and `U.S.`"""
 
 
 def split_steps(text: str, steps: StepsBlock) -> list[tuple[int, int, int]]:
@@ -107,9 +109,10 @@ def _ends_sentence(text: str, match: re.Match[str]) -> bool:
     word = _LAST_WORD.search(line[:-1])
     said = word[0].lower() if word else ""
     initial = len(said) == 1 and word is not None and word[0].isupper()
-    if said in _BEFORE_A_NAME or initial or _BULLET.match(line):
+    if said in _NEVER_LAST or initial or _BULLET.match(line):
         return False
-    return behind[:1].isupper() or not (said in _BEFORE_MORE or mark.startswith(".."))
+    abbreviates = said in _SOMETIMES_LAST or "." in said.strip(".") or mark.startswith("..")
+    return behind[:1].isupper() or not abbreviates
 
 
 SPLITTERS: dict[Splitter, Callable[[str], list[Cut]]] = {

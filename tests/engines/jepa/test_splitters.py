@@ -63,7 +63,7 @@ def test_the_part_that_announces_the_final_answer_is_no_step_and_not_in_one(spli
 def test_sentences_are_not_cut_at_decimals_abbreviations_initials_or_list_numbers():
     text = (
         "1. Mr. A. Smith buys 3.5 lbs. of rice, e.g. for lunch. It costs $2.50! At 5 p.m. He pays approx. 9 dollars. "
-        "Is that right? Yes (he counted.) Then 4.\nNo full stop here\nthe end. well... maybe."
+        "Is that right? Yes (he counted.) Then 4. The P.E. class has 24 sq. ft. - 4 sq. ft. = 20.\nNo full stop here\nthe end. well... maybe."
     )
     assert [sentence.strip() for sentence in steps(text, "sentence")] == [
         "1. Mr. A. Smith buys 3.5 lbs. of rice, e.g. for lunch.",
@@ -73,6 +73,7 @@ def test_sentences_are_not_cut_at_decimals_abbreviations_initials_or_list_number
         "Is that right?",
         "Yes (he counted.)",
         "Then 4.",
+        "The P.E. class has 24 sq. ft. - 4 sq. ft. = 20.",
         "No full stop here",
         "the end.",
         "well... maybe.",
