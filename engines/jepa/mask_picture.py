@@ -47,7 +47,7 @@ def sequence(
 ) -> list[str]:
     """The tokens of each block, wrapped: name, first index, first position, tokens. `[` `]` are around what is read.
 
-    Of a block with more than `shown` tokens only the first and the last are there.
+    Of a block with more than `shown` tokens only the first and the last are there, unless one between is read.
     """
     opened, closed = _read_places(row)
     lines = []
@@ -57,9 +57,9 @@ def sequence(
             f"{'[' * (index in opened)}{tokens[index]}{']' * (index in closed)}"
             for index in range(block.start, block.end)
         ]
-        if shown is not None and len(words) > shown:
-            left = f"({len(words) - 2 * (shown // 2)} more)"
-            words = [*words[: shown // 2], left, *words[len(words) - shown // 2 :]]
+        hidden = range(0) if shown is None else range(shown // 2, len(words) - shown // 2)
+        if hidden and not {block.start + index for index in hidden} & (opened | closed):
+            words[hidden.start : hidden.stop] = [f"({len(hidden)} more)"]
         wrapped = _wrap(words, look.width - _INDENT, "|" if look.ascii else "│")
         lines.append(f"{look.paint(f'{head:<{_INDENT}}', block.kind, bold=True)}{wrapped[0]}")
         lines += [" " * _INDENT + line for line in wrapped[1:]]

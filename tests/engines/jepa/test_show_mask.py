@@ -120,6 +120,8 @@ def test_more_blocks_or_tokens_than_fit_are_said_not_to(found):
 
 def test_long_blocks_are_cut_in_the_middle_unless_all_is_asked_for(found):
     assert any("more)" in line for line in shown(found(), tokens=10))
+    tube = "".join(shown(found(mode="stp"), tokens=2))
+    assert "more)" in tube and tube.count("[") == 3  # what is read is never among what is left out
     assert not any("more)" in line for line in shown(found()))
 
 
