@@ -36,11 +36,9 @@ class JepaModel(nn.Module):
     def config(self) -> Any:
         return self.causal_lm.config
 
-    def gradient_checkpointing_enable(self, gradient_checkpointing_kwargs: Any = None) -> None:
+    def gradient_checkpointing_enable(self, **options: Any) -> None:
         """As the trainer asks for it."""
-        self.causal_lm.gradient_checkpointing_enable(
-            gradient_checkpointing_kwargs or {"use_reentrant": False}
-        )
+        self.causal_lm.gradient_checkpointing_enable(**options)
 
     @contextmanager
     def attention(self, kernel: str) -> Iterator[None]:

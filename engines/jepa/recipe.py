@@ -19,7 +19,7 @@ class JepaRecipe(SupervisedRecipe):
         block, given = self.jepa, self.jepa.model_fields_set
         remarks = [*super().remarks()]
         if block.mode == "regular":
-            unused = given - {"mode"}
+            unused = given - {"mode", "panel_steps"}
         elif block.mode in ("text_code", "stp"):
             unused = given & {*_OF_STEPS, *(["predictors"] if block.mode == "stp" else [])}
         elif block.mode == "monitor":

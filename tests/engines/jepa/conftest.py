@@ -151,6 +151,12 @@ def stepped_rows_by_hand() -> list[Any]:
     return rows()
 
 
+@pytest.fixture
+def make_rows() -> Callable[[int], list[Any]]:
+    """So many of them."""
+    return rows
+
+
 @pytest.fixture(scope="session")
 def make_lm() -> Any:
     """Makes a random causal model of a family with a vocabulary of 96, hidden size 32 and two layers."""
