@@ -33,9 +33,9 @@ def find_verb(engine: str, verb: str) -> str:
         )
     verbs = verbs_of(engine)
     if verb not in verbs:
-        known = ", ".join(verbs)
+        what = f"has no verb `{verb}`" if verb else "needs a verb"
         raise RecipeError(
-            f"engine `{engine}` has no verb `{verb}`; its verbs are: {known}",
+            f"engine `{engine}` {what}; its verbs are: {', '.join(verbs)}",
             hint=nearest(verb, verbs) or "`tunedeck engine` lists the verbs",
         )
     return verbs[verb]

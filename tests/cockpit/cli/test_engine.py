@@ -39,7 +39,7 @@ def test_show_mask_shows_an_example_of_a_recipe_in_plain_ascii_where_asked(tuned
     ("arguments", "said"),
     [
         (["nothing"], "engine `nothing` does not exist"),
-        (["step_jepa"], "its verbs are: show-mask, coverage"),
+        (["step_jepa"], "needs a verb; its verbs are: show-mask, coverage"),
         (["step_jepa", "dance", "r.yaml"], "no verb `dance`"),
         (["step_jepa", "coverage", "no.yaml"], "no such file"),
     ],
