@@ -25,8 +25,10 @@ class Packing:
 
     def row(self, row: SteppedRow, step: int) -> PackedRow:
         """The row to train on at this step."""
-        if self.block.mode == "regular" or self.is_dropped(step):
-            return plain(row)
+        return plain(row) if self.is_dropped(step) else self.full(row, step)
+
+    def full(self, row: SteppedRow, step: int) -> PackedRow:
+        """The same where no step is dropped."""
         return self._row(row, f"{self.seed}/{row.id}/{step}")
 
     def measured(self, row: SteppedRow) -> PackedRow:
@@ -35,6 +37,8 @@ class Packing:
 
     def _row(self, row: SteppedRow, seed: str, *, all_steps: bool = False) -> PackedRow:
         block = self.block
+        if block.mode == "regular":
+            return plain(row)
         if block.mode == "text_code":
             return text_and_code(row, self.views[row.id], predictors=block.tokens)
         if block.mode == "stp":

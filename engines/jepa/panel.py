@@ -28,7 +28,10 @@ _BATCH = 16
 
 
 class Panel(TrainerCallback):
-    """Measures before the first step, every `panel_steps` and after the last; warns of a collapse, once a cause."""
+    """Measures before the first step, every `panel_steps` and after the last; warns of a collapse, once a cause.
+
+    Its rows have their steps where they are, whatever the control does to those that are trained on.
+    """
 
     def __init__(
         self, run: Run, block: JepaBlock, rows: Sequence[SteppedRow], packed: Sequence[PackedRow]
@@ -77,6 +80,7 @@ class Panel(TrainerCallback):
             self._block.distance, predictions, targets, temperature=self._block.temperature
         ).mean()
         found = {
+            "pairs": len(right),
             "jepa_loss": float(loss),
             "retrieval": everywhere["r1"],
             "mrr": everywhere["mrr"],

@@ -35,8 +35,10 @@ class Predictor(nn.Module):
         return torch.where((predictors != NO_PREDICTOR)[..., None], own, embeddings)
 
     def forward(self, states: Tensor) -> Tensor:
-        """The predictions from states `(P, hidden)`."""
-        predictions: Tensor = self.head(states)
+        """The predictions from states `(P, hidden)`, in float32 where there is a layer."""
+        if isinstance(self.head, nn.Identity):
+            return states
+        predictions: Tensor = self.head(states.float())
         return predictions
 
 

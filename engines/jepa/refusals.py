@@ -3,8 +3,11 @@
 What is not listed here still has to pass the proof. The list exists because its reasons help more than a failed proof.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
+from engines.generation.context import context_length
+from engines.jepa.layout import PackedRow
 from engines.recipe.errors import RecipeError
 
 _KERNELS = ("sdpa", "eager", "flex_attention")
@@ -30,3 +33,14 @@ def check_masks_are_kept(config: Any) -> None:
         )
     if getattr(config, "is_encoder_decoder", False):
         raise RecipeError(f"model: `{config.model_type}` is no decoder-only model", hint="use a causal one")
+
+
+def check_positions(rows: Sequence[PackedRow], config: Any) -> None:
+    """Refuse predictors on positions that the model does not have."""
+    context = context_length(config)
+    longest = max(max(row.position_ids) for row in rows) + 1
+    if context is not None and longest > context:
+        raise RecipeError(
+            f"jepa.predictors: predictors stand on position {longest}, and the model's context is {context}",
+            hint="set fewer `jepa.predictors`, or a smaller `max_length` and `drop_long: true`",
+        )

@@ -19,7 +19,7 @@ from engines.jepa.panel import Panel
 from engines.jepa.predictor import make_predictor, save_predictor
 from engines.jepa.proof import prove_mask
 from engines.jepa.recipe import JepaRecipe
-from engines.jepa.refusals import check_masks_are_kept
+from engines.jepa.refusals import check_masks_are_kept, check_positions
 from engines.jepa.rows import SteppedRow
 from engines.jepa.trainer import JepaTrainer
 from engines.jepa.views import Views, views_of
@@ -28,12 +28,12 @@ from engines.run import Run, write_whole
 from engines.tasks.example import Example
 from engines.training.budget import Meter
 from engines.training.callbacks import EventCallback
-from engines.training.preflight import check_context
 from engines.training.supervised import Prepared, callbacks, finish, prepare, supervised_arguments
 
 PROOF = "mask_proof.json"
 _PROVED = 4
-"""Rows that the proof looks at, those with the most parts."""
+_PARTS = 7
+"""Rows that the proof looks at: the shortest of those with so many parts, or with the most."""
 
 
 def train_jepa(
@@ -65,7 +65,7 @@ def train_jepa(
     embedding = ready.model.get_input_embeddings()
     model = JepaModel(ready.model, make_predictor(block, embedding, run.seed))
     model.predictor.requires_grad_(block.mode != "monitor")
-    _write_coverage(recipe, run, rows)
+    _write_coverage(recipe, run, rows, packing)
     _check(recipe, run, ready, model, [packing.measured(row) for row in [*rows, *held_out]])
 
     events = EventCallback(run, meter)
@@ -132,7 +132,7 @@ def _check(recipe: JepaRecipe, run: Run, ready: Prepared, model: JepaModel, pack
             f"steps: no solution has more than {block.horizon} steps, so there is nothing to predict",
             hint="choose another `steps.splitter` (`tunedeck show-mask` shows the steps), or `jepa.mode: regular`",
         )
-    check_context([_Positions(row) for row in packed], model.config)
+    check_positions(packed, model.config)
     apart = [row for row in packed if len(row.segments) > 1]
     if not apart:  # every embedding is read in the ordinary row
         return
@@ -145,21 +145,12 @@ def _check(recipe: JepaRecipe, run: Run, ready: Prepared, model: JepaModel, pack
     flex = block.attention == "flex_attention"
     with model.attention(block.attention if flex else kernel):
         check_masks_are_kept(model.config)
-        rows = sorted(apart, key=lambda row: -len(row.segments))[:_PROVED]
+        rows = sorted(apart, key=lambda row: (-min(len(row.segments), _PARTS), len(row.input_ids)))[:_PROVED]
         proof = prove_mask(
             model, rows, pad_token=ready.tokenizer.pad_token_id, multiple_of=FLEX_BLOCK if flex else 1
         )
     write_whole(run.dir / PROOF, json.dumps(proof.as_json(), indent=2) + "\n")
     run.events.emit("artifact", name="mask_proof", path=PROOF)
-
-
-class _Positions:
-    """A packed row as long as the positions that it uses."""
-
-    def __init__(self, row: PackedRow) -> None:
-        self.id = row.id
-        self.input_ids = [0] * (max(row.position_ids) + 1)
-        self.labels: list[int] = []
 
 
 def _slow_weights(recipe: JepaRecipe, model: JepaModel) -> SlowWeights | None:
@@ -169,9 +160,13 @@ def _slow_weights(recipe: JepaRecipe, model: JepaModel) -> SlowWeights | None:
     return SlowWeights(model.transformer, block.ema_momentum)
 
 
-def _write_coverage(recipe: JepaRecipe, run: Run, rows: Sequence[SteppedRow]) -> None:
+def _write_coverage(recipe: JepaRecipe, run: Run, rows: Sequence[SteppedRow], packing: Packing) -> None:
+    """For people: how many steps and pairs there are, and how much longer they make the rows."""
     path = run.dir / "debug" / f"steps_{run.file_stem}.txt"
-    write_whole(path, coverage_table(coverage(rows, recipe.max_length)) + "\n")
+    ordinary = sum(len(row.input_ids) for row in rows)
+    packed = sum(len(packing.full(row, 0).input_ids) for row in rows)
+    cost = f"tokens in a forward pass: {packed} ({packed / ordinary:.2f} times those of ordinary training)"
+    write_whole(path, f"{coverage_table(coverage(rows, recipe.max_length)).rstrip()}\n{cost}\n")
     run.events.emit("artifact", name="steps", path=str(path.relative_to(run.dir)))
 
 

@@ -92,7 +92,7 @@ def test_the_language_loss_is_that_of_ordinary_training_and_of_sft(
 
 
 def test_every_step_is_logged_and_the_panel_every_few(trained):
-    attempt, events = trained()
+    _, events = trained()
     for name in (
         "loss",
         "lm_loss",
@@ -123,7 +123,12 @@ def test_every_step_is_logged_and_the_panel_every_few(trained):
     assert scores["panel/retrieval"] == metrics(events, "panel/retrieval")[8] and scores["budget/steps"] == 8
 
 
-def test_the_proof_the_steps_and_the_predictor_lie_beside_an_ordinary_adapter(trained):
+def test_the_proof_the_steps_and_the_predictor_lie_beside_an_ordinary_adapter(tiny_model, trained):
+    from transformers import AutoModelForCausalLM
+
+    from engines.jepa.fields import JepaBlock
+    from engines.jepa.predictor import make_predictor
+
     attempt, events = trained(jepa={"predictors": 3})
     artifacts = {event["name"]: event["path"] for event in events if event["kind"] == "artifact"}
     assert {"mask_proof", "steps", "training_rows", "model", "run"} <= set(artifacts)
@@ -131,7 +136,11 @@ def test_the_proof_the_steps_and_the_predictor_lie_beside_an_ordinary_adapter(tr
     proof = json.loads((attempt.dir / "mask_proof.json").read_text())
     assert proof["held"] and proof["leak"] == 0 and proof["control"] > 0.01
     assert proof["equivalence"] < 1e-5 and proof["language"] < 1e-5
-    assert load_file(attempt.dir / "predictor.safetensors")["tokens"].shape == (3, 64)
+    embedding = AutoModelForCausalLM.from_pretrained(tiny_model).get_input_embeddings()
+    before = make_predictor(JepaBlock(predictors=3), embedding, seed=42).tokens.detach()
+    tokens = load_file(attempt.dir / "predictor.safetensors")["tokens"]
+    assert tokens.shape == (3, 64) and (tokens != before).float().mean() > 0.9
+    assert (tokens - before).abs().max() < 8 * 5e-3 + 1e-6  # began there
     assert not [name for name in load_file(attempt.model / "adapter_model.safetensors") if "lora" not in name]
     assert json.loads((attempt.dir / "run.json").read_text())["changed_parameters"] > 0.9
 
@@ -158,7 +167,8 @@ def test_how_a_batch_is_split_changes_no_loss_and_no_gradient(trained):
         {"jepa": {"control": "shuffle"}},
         {"jepa": {"control": "random_boundary"}},
         {"lora": None, "jepa": {"target_grad": "ema"}},
-        {"model_kernel": "eager"},
+        {"model_fields": {"attn_implementation": "eager"}},
+        {"model_fields": {"dtype": "bfloat16"}, "jepa": {"predictor": "linear"}},
         {"bf16": True},
         {"gradient_checkpointing": True},
         {"eval_steps": 1, "eval_samples": 2, "eval_max_new_tokens": 4},
@@ -167,8 +177,8 @@ def test_how_a_batch_is_split_changes_no_loss_and_no_gradient(trained):
 )
 def test_every_option_trains_and_is_saved_as_it_is(tiny_model, trained, fields):
     fields = dict(fields)
-    if kernel := fields.pop("model_kernel", None):
-        fields["model"] = {"base": str(tiny_model), "attn_implementation": kernel}
+    if "model_fields" in fields:
+        fields["model"] = {"base": str(tiny_model), **fields.pop("model_fields")}
     jepa = {"lambda": 1.0, "panel_steps": 10, **fields.pop("jepa", {})}
     all_rows = {"per_device_train_batch_size": 16, "gradient_accumulation_steps": 1}
     attempt, events = trained(**fields, **all_rows, jepa=jepa, learning_rate=1e-3)
@@ -261,7 +271,7 @@ def test_predictions_find_their_step_and_those_of_shuffled_targets_do_not(make_r
             "learning_rate": 4e-3,
             "warmup_steps": 0.1,
             "jepa": {
-                **{"distance": "infonce", "lambda": 0.3, "predictors": 1},
+                **{"distance": "infonce", "temperature": 0.2, "lambda": 1.0, "predictors": 1},
                 **{"control": control, "panel_steps": 100},
             },
         }

@@ -34,7 +34,7 @@ def test_the_margin_is_between_pairs_and_unrelated_ones():
     assert (paired, apart) == pytest.approx((0.8, 0.2))
 
 
-START = {"jepa_loss": 0.8, "retrieval": 0.01, "margin": 0.0, "energy": 0.5, "spread": 0.6}
+START = {"jepa_loss": 0.8, "retrieval": 0.01, "margin": 0.0, "energy": 0.5, "spread": 0.6, "pairs": 300}
 
 
 @pytest.mark.parametrize(
@@ -44,8 +44,15 @@ START = {"jepa_loss": 0.8, "retrieval": 0.01, "margin": 0.0, "energy": 0.5, "spr
         ([{"energy": 0.995}], {"energy"}),
         ([{"spread": 0.05}], {"spread"}),
         (
-            [{"retrieval": 0.787, "jepa_loss": 0.4}, {"retrieval": 0.6, "jepa_loss": 0.3}],
+            [
+                {"retrieval": 0.787, "jepa_loss": 0.4},
+                {"retrieval": 0.677, "jepa_loss": 0.3},
+            ],  # as was measured of LLM-JEPA on GSM8K
             {"retrieval"},
+        ),
+        (
+            [{"retrieval": 0.787, "jepa_loss": 0.4}, {"retrieval": 0.677, "jepa_loss": 0.3, "pairs": 50}],
+            set(),
         ),
         ([{"margin": 0.5, "jepa_loss": 0.4}, {"margin": 0.2, "jepa_loss": 0.3}], {"margin"}),
         ([{"retrieval": 0.787, "jepa_loss": 0.3}, {"retrieval": 0.6, "jepa_loss": 0.4}], set()),
