@@ -73,7 +73,7 @@ def matrix(row: PackedRow, blocks: Sequence[MaskBlock], look: Look) -> list[str]
         return [f"{len(blocks)} blocks do not fit {look.width} columns; a wider terminal shows them"]
     signs = _SIGNS[look.ascii]
     heads = [[block.sign[:1] for block in blocks], [block.sign[1:2] for block in blocks]]
-    lines = [" " * (_LABEL + 4) + "".join(f"{sign:>{cell}}" for sign in head) for head in heads]
+    lines = [(" " * (_LABEL + 4) + "".join(f"{sign:>{cell}}" for sign in head)).rstrip() for head in heads]
     for block, found in zip(blocks, relations(row, blocks), strict=True):
         label = look.paint(f"{block.name:<{_LABEL}}{block.sign:<4}", block.kind, bold=True)
         cells = "".join(f"{signs[one]:>{cell}}" for one in found)

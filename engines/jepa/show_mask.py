@@ -25,7 +25,11 @@ NARROWEST = 60
 
 
 @verb
-@click.option("--example", "which", default="0", help="A training example: its number, from 0, or its id.")
+@click.option(
+    "--example",
+    "which",
+    help="A training example: its number, from 0, or its id. By default the first with a step to predict.",
+)
 @click.option(
     "--predictors",
     "-k",
@@ -36,14 +40,22 @@ NARROWEST = 60
 @click.option("--traces", type=click.Path(path_type=Path), help="Solutions to take instead of the recipe's.")
 @click.option("--all", "whole", is_flag=True, help="Show every token of long blocks.")
 def show_mask(
-    request: Request, which: str, predictors: tuple[int, ...], traces: Path | None, whole: bool
+    request: Request, which: str | None, predictors: tuple[int, ...], traces: Path | None, whole: bool
 ) -> None:
     """Show the tokens of an example, what is packed behind them, what is read where, and who sees whom."""
     found = preview(request, traces)
     for remark in found.remarks:
         click.echo(f"warning: {remark}", err=True)
-    for line in mask_lines(found, found.find(which), predictors, terminal(), None if whole else SHOWN):
+    example = first_to_predict(found) if which is None else found.find(which)
+    for line in mask_lines(found, example, predictors, terminal(), None if whole else SHOWN):
         click.echo(line)
+
+
+def first_to_predict(found: Preview) -> Example:
+    """The first example in which there is something to see; the very first where there is none."""
+    needed = found.recipe.jepa.horizon + 1
+    stepped = (example for example in found.examples if len(found.rows([example])[0].steps) >= needed)
+    return next(stepped, found.examples[0])
 
 
 def terminal() -> Look:
@@ -65,13 +77,13 @@ def mask_lines(
     views = views_of(found.tokenizer, found.spec, [example]) if block.mode == "text_code" else {}
     steps = recipe.steps.pattern or recipe.steps.splitter
     lines = [
-        f"{example.id}: {len(row.input_ids)} tokens, {len(row.steps)} steps",
+        f"{example.id}: {len(row.input_ids)} tokens, steps: {len(row.steps)}",
         f"tokenizer {found.base}   steps {steps}   mode {block.mode}   horizon {block.horizon}",
         f"target {block.target}   readout {block.readout}   control {block.control}",
     ]
     for number, count in enumerate(_counts(block, predictors)):
-        sized = block.model_copy(update={"predictors": count, "loss_dropout": 0.0})
-        packed = Packing(sized, recipe.seed, views).row(row, 0)
+        sized = block.model_copy(update={"predictors": count})
+        packed = Packing(sized, recipe.seed, views).full(row, 0)
         lines += ["", *_packed_lines(found, row, packed, look, shown, sized.tokens, first=number == 0)]
     return lines
 

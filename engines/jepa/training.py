@@ -130,7 +130,7 @@ def _check(recipe: JepaRecipe, run: Run, ready: Prepared, model: JepaModel, pack
     if not any(row.pairs for row in packed[: len(ready.rows)]):
         raise RecipeError(
             f"steps: no solution has more than {block.horizon} steps, so there is nothing to predict",
-            hint="choose another `steps.splitter` (`tunedeck show-mask` shows the steps), or `jepa.mode: regular`",
+            hint="choose another `steps.splitter` (`tunedeck engine step_jepa show-mask` shows the steps), or `jepa.mode: regular`",
         )
     check_positions(packed, model.config)
     apart = [row for row in packed if len(row.segments) > 1]

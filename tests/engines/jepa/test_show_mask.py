@@ -7,7 +7,7 @@ from engines.jepa.mask_blocks import attends, blocks_of
 from engines.jepa.mask_picture import Look, matrix, picture, printable, sequence, token_texts
 from engines.jepa.packing import Packing
 from engines.jepa.preview import Preview
-from engines.jepa.show_mask import mask_lines
+from engines.jepa.show_mask import first_to_predict, mask_lines
 from engines.prompts.spec import PromptSpec
 from engines.recipe.errors import RecipeError
 from engines.step_jepa import Recipe
@@ -27,7 +27,7 @@ def found(family, tokenizer, examples):
                 "jepa": jepa,
             }
         )
-        return Preview(recipe, family, tokenizer, PromptSpec(system="Solve it."), examples, [])
+        return Preview(recipe, family, tokenizer, PromptSpec(system="Solve it."), list(examples), [])
 
     return make
 
@@ -139,3 +139,11 @@ def test_an_example_is_found_by_number_or_id_and_else_refused(found):
     assert preview.find("1") == preview.find("snow") == preview.examples[1]
     with pytest.raises(RecipeError, match=r"no training example `3`\nhint: give a number from 0 to 2"):
         preview.find("3")
+
+
+def test_without_a_wish_the_first_example_with_a_step_to_predict_is_shown(found):
+    preview = found()
+    preview.examples.reverse()
+    assert [example.id for example in preview.examples] == ["one", "snow", "boxes"]
+    assert first_to_predict(preview).id == "snow"
+    assert first_to_predict(found(horizon=5)).id == "boxes"
