@@ -101,13 +101,15 @@ class QueueRead(Message):
 
 @dataclass
 class JobRead(Message):
-    """A job, the jobs it waits for, its newest values and what it scored."""
+    """A job, the jobs it waits for, its newest values, what it scored and what it warns of."""
 
     job: Job
     seconds_left: float | None
     waits_for: list[str]
     series: list[Series]
     scores: list[Score]
+    warning: str | None = None
+    """The newest that its worker gave in this attempt."""
 
 
 @dataclass

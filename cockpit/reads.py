@@ -60,7 +60,8 @@ def read_job(database: Database, pace: Pace, job_id: int) -> JobRead:
     ]
     left = pace.seconds_left(job) if job.status is Status.RUNNING else None
     series = metrics.list_series(database, [job_id])
-    return JobRead(job, left, waits_for, series, results.list_scores(database, [job_id]))
+    warning = results.newest_warning(database, job_id, since=job.started_at or 0.0)
+    return JobRead(job, left, waits_for, series, results.list_scores(database, [job_id]), warning)
 
 
 def read_curves(database: Database, job_id: int, names: Sequence[str], width: int) -> CurvesRead:

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-EngineName = Literal["sft", "grpo", "traces", "tpt", "eval", "command", "pretrain"]
+EngineName = Literal["sft", "grpo", "traces", "tpt", "eval", "command", "pretrain", "step_jepa"]
 """The kinds of job. An engine exists when its name stands here and `engines/<name>.py` has `Recipe` and `run`."""
 
 TaskName = Literal["pocket-math", "gsm8k"]
@@ -71,7 +71,8 @@ class TracesBlock(Block):
     takes: ClassVar[str] = "traces"
 
     path: str | None = None
-    """JSONL file of {"question", "answer": "<reasoning>\\n\\n#### 42"}."""
+    """JSONL file of {"question", "answer": "<reasoning>\\n\\n#### 42"}, or of a teacher's replies: {"question",
+    "ground_truth", "deepseek_response"}."""
     from_: str | None = Field(None, alias="from")
     """Name of the job whose traces to take; takes precedence over `path`."""
 

@@ -1,0 +1,177 @@
+"""Step-JEPA training from the recipe to the saved model: the parts of `supervised`, with the proof in between."""
+
+import json
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from transformers import TrainingArguments
+
+from engines.jepa.boundaries import stepped_rows
+from engines.jepa.controls import random_boundaries
+from engines.jepa.coverage import coverage, coverage_table
+from engines.jepa.ema import SlowWeights
+from engines.jepa.layout import PackedRow
+from engines.jepa.masks import FLEX_BLOCK
+from engines.jepa.model import JepaModel
+from engines.jepa.packing import Packing
+from engines.jepa.panel import Panel
+from engines.jepa.predictor import make_predictor, save_predictor
+from engines.jepa.proof import prove_mask
+from engines.jepa.recipe import JepaRecipe
+from engines.jepa.refusals import check_masks_are_kept, check_positions
+from engines.jepa.rows import SteppedRow
+from engines.jepa.trainer import JepaTrainer
+from engines.jepa.views import Views, views_of
+from engines.recipe.errors import RecipeError
+from engines.run import Run, write_whole
+from engines.tasks.example import Example
+from engines.training.budget import Meter
+from engines.training.callbacks import EventCallback
+from engines.training.supervised import Prepared, callbacks, finish, prepare, supervised_arguments
+
+PROOF = "mask_proof.json"
+_PROVED = 4
+_PARTS = 7
+"""Rows that the proof looks at: the shortest of those with so many parts, or with the most."""
+
+
+def train_jepa(
+    recipe: JepaRecipe,
+    run: Run,
+    examples: Sequence[Example],
+    dev: Sequence[Example],
+    *,
+    about: dict[str, Any],
+    meter: Meter,
+) -> dict[str, Any] | None:
+    """Train, save to `run.model`, write `run.json`; None when the run was asked to stop before the end.
+
+    `dev` holds the examples of the panel, and of `eval_steps` as many as that asks for.
+    """
+    block = recipe.jepa
+    watched = dev[: recipe.eval_samples] if recipe.eval_steps else []
+    tokenize = partial(stepped_rows, steps=recipe.steps)
+    ready = prepare(recipe, run, examples, watched, stage="jepa", tokenize=tokenize)
+    rows: list[SteppedRow] = list(ready.rows)  # type: ignore[arg-type]  # what `tokenize` made
+    held_out = _panel_rows(recipe, ready, dev)
+    views: dict[str, Views] = {}
+    if block.mode == "text_code":
+        views = views_of(ready.tokenizer, ready.spec, [*ready.examples, *dev])
+    packing = Packing(block, run.seed, views)
+    if block.control == "random_boundary":
+        rows = [random_boundaries(row, run.seed) for row in rows]
+
+    embedding = ready.model.get_input_embeddings()
+    model = JepaModel(ready.model, make_predictor(block, embedding, run.seed))
+    model.predictor.requires_grad_(block.mode != "monitor")
+    _write_coverage(recipe, run, rows, packing)
+    _check(recipe, run, ready, model, [packing.measured(row) for row in [*rows, *held_out]])
+
+    events = EventCallback(run, meter)
+    panel = _panel(run, packing, held_out)
+    kernel = model.config.get_text_config()._attn_implementation
+    trainer = JepaTrainer(
+        packing=packing,
+        pad_token=ready.tokenizer.pad_token_id,
+        slow=_slow_weights(recipe, model),
+        model=model,
+        args=TrainingArguments(
+            **supervised_arguments(recipe, run, ready.device),
+            remove_unused_columns=False,
+            label_names=["rows"],
+        ),
+        train_dataset=rows,
+        eval_dataset=ready.dev_rows or None,
+        callbacks=[
+            *callbacks(recipe, run, ready, events, partial(model.attention, kernel)),
+            *([panel] if panel else []),
+        ],
+    )
+    if panel is not None:
+        panel.trainer = trainer
+    record = finish(recipe, run, ready, trainer, events, examples=examples, about=about, meter=meter)
+    if record is not None:
+        save_predictor(model.predictor, run.dir)
+        _report(run, trainer.history)
+    return record
+
+
+def _panel_rows(recipe: JepaRecipe, ready: Prepared, dev: Sequence[Example]) -> list[SteppedRow]:
+    """The first development rows that fit and have a step to predict."""
+    block = recipe.jepa
+    if block.mode == "regular":
+        return []
+    needed = block.horizon + 1 if block.mode in ("monitor", "step", "steps") else 0
+    rows = stepped_rows(ready.tokenizer, ready.spec, dev, recipe.steps)
+    fitting = [row for row in rows if len(row.input_ids) <= recipe.max_length and len(row.steps) >= needed]
+    if len(fitting) < 2:
+        raise RecipeError(
+            f"jepa: {len(fitting)} of {len(rows)} development examples have the {needed} steps that a prediction takes, "
+            "so that nothing can be measured",
+            hint="choose another `steps.splitter`, a smaller `jepa.horizon`, or raise `task.dev_examples`",
+        )
+    return fitting[: block.panel_examples]
+
+
+def _panel(run: Run, packing: Packing, held_out: Sequence[SteppedRow]) -> Panel | None:
+    made = [(row, packing.measured(row)) for row in held_out]
+    made = [(row, packed) for row, packed in made if packed.pairs]
+    if len(made) < 2:
+        return None
+    return Panel(run, packing.block, [row for row, _ in made], [packed for _, packed in made])
+
+
+def _check(recipe: JepaRecipe, run: Run, ready: Prepared, model: JepaModel, packed: list[PackedRow]) -> None:
+    """Refuse what has nothing to predict or cannot be kept apart; prove the rest, and write the proof down."""
+    block = recipe.jepa
+    if block.mode == "regular":
+        return
+    if not any(row.pairs for row in packed[: len(ready.rows)]):
+        raise RecipeError(
+            f"steps: no solution has more than {block.horizon} steps, so there is nothing to predict",
+            hint="choose another `steps.splitter` (`tunedeck engine step_jepa show-mask` shows the steps), or `jepa.mode: regular`",
+        )
+    check_positions(packed, model.config)
+    apart = [row for row in packed if len(row.segments) > 1]
+    if not apart:  # every embedding is read in the ordinary row
+        return
+    if block.attention == "flex_attention" and ready.device.type != "cuda":
+        raise RecipeError(
+            "jepa.attention: `flex_attention` trains on CUDA only, and this device is a CPU",
+            hint="leave it out: the model's own kernel takes the mask too",
+        )
+    kernel = model.config.get_text_config()._attn_implementation
+    flex = block.attention == "flex_attention"
+    with model.attention(block.attention if flex else kernel):
+        check_masks_are_kept(model.config)
+        rows = sorted(apart, key=lambda row: (-min(len(row.segments), _PARTS), len(row.input_ids)))[:_PROVED]
+        proof = prove_mask(
+            model, rows, pad_token=ready.tokenizer.pad_token_id, multiple_of=FLEX_BLOCK if flex else 1
+        )
+    write_whole(run.dir / PROOF, json.dumps(proof.as_json(), indent=2) + "\n")
+    run.events.emit("artifact", name="mask_proof", path=PROOF)
+
+
+def _slow_weights(recipe: JepaRecipe, model: JepaModel) -> SlowWeights | None:
+    block = recipe.jepa
+    if block.target_grad != "ema" or block.mode in ("regular", "monitor"):
+        return None
+    return SlowWeights(model.transformer, block.ema_momentum)
+
+
+def _write_coverage(recipe: JepaRecipe, run: Run, rows: Sequence[SteppedRow], packing: Packing) -> None:
+    """For people: how many steps and pairs there are, and how much longer they make the rows."""
+    path = run.dir / "debug" / f"steps_{run.file_stem}.txt"
+    ordinary = sum(len(row.input_ids) for row in rows)
+    packed = sum(len(packing.full(row, 0).input_ids) for row in rows)
+    cost = f"tokens in a forward pass: {packed} ({packed / ordinary:.2f} times those of ordinary training)"
+    write_whole(path, f"{coverage_table(coverage(rows, recipe.max_length)).rstrip()}\n{cost}\n")
+    run.events.emit("artifact", name="steps", path=str(path.relative_to(run.dir)))
+
+
+def _report(run: Run, history: Sequence[dict[str, float]]) -> None:
+    """What the panel said last, as figures of the run."""
+    for name, value in (history[-1] if history else {}).items():
+        if name != "step":
+            run.events.emit("score", name=f"panel/{name}", value=value, fields={})
