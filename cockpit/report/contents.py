@@ -62,13 +62,14 @@ def build(database: Database, experiment: str | int) -> Report:
     """The report of an experiment as far as it has got. Raises StoreError when there is no such experiment."""
     found = read_experiment(database, experiment)
     points = points_of(found)
+    grids = grids_of(points)
     report = Report(
         found.name,
         found.protocol,
         points,
         verdicts.against_references(found, points),
-        verdicts.between_methods(points),
-        grids_of(points),
+        verdicts.between_methods(points, {grid.method for grid in grids}),
+        grids,
         rounds.rounds_of(found),
         rounds.traces_of(found),
         found.notes,

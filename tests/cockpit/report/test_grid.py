@@ -66,6 +66,10 @@ def test_the_map_is_shaded_on_the_terminal_in_markdown_and_in_ascii(mapped, data
     assert CliRunner().invoke(command, ["map"]).stdout.isascii()
 
 
+def test_the_cells_of_a_map_are_not_tested_against_each_other(mapped, database):
+    assert build(database, "map").between_methods == []
+
+
 def test_what_the_map_shows_is_in_the_json(mapped):
     [grid] = json.loads(CliRunner().invoke(command, ["map", "--json"]).stdout)["grids"]
     assert grid["rows"] == {"max_length": ["8", "16", "128"]}
