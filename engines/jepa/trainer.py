@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,8 @@ class JepaTrainer(Trainer):
         batch, partner = part.batch.to(device), part.partner.to(device)
         slow_targets = None
         if self.slow is not None and len(batch.pairs):
-            states = self.jepa.encode_with(self.slow.weights, batch)
+            with self.precision():
+                states = self.jepa.encode_with(self.slow.weights, batch)
             slow_targets = read(states, batch.pairs)[1]
         readings = model(batch)
         targets = readings["targets"] if slow_targets is None else slow_targets
@@ -126,6 +128,10 @@ class JepaTrainer(Trainer):
         """The model, whatever accelerate has wrapped it in."""
         model: JepaModel = self.accelerator.unwrap_model(self.model)
         return model
+
+    def precision(self) -> AbstractContextManager[Any]:
+        """That of the training, for forward passes that accelerate has not wrapped."""
+        return torch.autocast(self.args.device.type, dtype=torch.bfloat16, enabled=self.args.bf16)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         if "loss" in logs:

@@ -169,7 +169,7 @@ def test_how_a_batch_is_split_changes_no_loss_and_no_gradient(trained):
         {"lora": None, "jepa": {"target_grad": "ema"}},
         {"model_fields": {"attn_implementation": "eager"}},
         {"model_fields": {"dtype": "bfloat16"}, "jepa": {"predictor": "linear"}},
-        {"bf16": True},
+        {"bf16": True, "jepa": {"target_grad": "ema"}},
         {"gradient_checkpointing": True},
         {"eval_steps": 1, "eval_samples": 2, "eval_max_new_tokens": 4},
     ],

@@ -95,6 +95,15 @@ def test_a_mask_in_the_form_of_another_kernel_is_found_out(make_model, stepped_r
     assert prove_mask(model, rows, pad_token=0).leak == 0
 
 
+def test_a_kernel_for_training_gives_way_to_the_models_own(make_model, stepped_rows_by_hand):
+    model = make_model("gemma2", "sdpa")
+    rows = [pack(row, predictors=2) for row in stepped_rows_by_hand]
+    with pytest.raises(KeyError), model.attention("eager"):
+        assert prove_mask(model, rows, pad_token=0).attention == "eager"
+        raise KeyError
+    assert prove_mask(model, rows, pad_token=0).attention == "sdpa"
+
+
 GOOD = Proof("sdpa", 1, 1, leak=0.0, control=1.0, sensitivity=1.0, equivalence=1e-7, language=1e-7)
 
 
