@@ -83,6 +83,11 @@ class JepaBlock(Block):
     """Measure on them every so many steps, and before the first and after the last."""
 
     @property
+    def is_flex(self) -> bool:
+        """Whether the training runs with flex attention, whatever the model's own kernel is."""
+        return self.attention == "flex_attention" and self.mode != "regular"
+
+    @property
     def tokens(self) -> int:
         """How many predictor tokens a row gets behind a step."""
         return self.predictors if self.predictor == "tokens" and self.mode not in ("stp", "regular") else 0

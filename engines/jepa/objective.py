@@ -1,7 +1,7 @@
 """The two losses of a forward pass, and the figures that are logged beside them.
 
 Both are sums divided by counts over all that one optimizer step accumulates, so that how a batch is split into passes
-changes neither (for `infonce`, whose negatives are those of one pass, it changes what the loss is).
+changes neither. But `infonce` has the negatives, and `shuffle` the other rows, of one pass: for them it does.
 """
 
 from collections.abc import Mapping

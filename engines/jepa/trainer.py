@@ -59,9 +59,7 @@ class JepaTrainer(Trainer):
         self._logged = Running()
 
     def train(self, *arguments: Any, **options: Any) -> Any:
-        kernel = self.packing.block.attention
-        own = self.jepa.config.get_text_config()._attn_implementation
-        with self.jepa.attention(own if kernel == "model" else kernel):
+        with self.jepa.attention("flex_attention" if self.packing.block.is_flex else None):
             return super().train(*arguments, **options)
 
     def get_batch_samples(
