@@ -120,6 +120,7 @@ def test_every_step_is_logged_and_the_panel_every_few(trained):
         *("effective_rank", "energy", "spread"),
     ):
         assert sorted(metrics(events, f"panel/{name}")) == [0, 4, 8], name
+    assert sorted(metrics(events, "jepa_grad_ratio")) == sorted(metrics(events, "jepa_grad_cosine")) == [1, 5]
     scores = {event["name"]: event["value"] for event in events if event["kind"] == "score"}
     assert scores["panel/retrieval"] == metrics(events, "panel/retrieval")[8] and scores["budget/steps"] == 8
 
@@ -241,6 +242,7 @@ def test_a_run_killed_twice_goes_on_to_the_same_numbers(
         "jepa_loss",
         "jepa_margin",
         "jepa_weight",
+        "jepa_grad_ratio",
         "grad_norm",
         "tokens",
         "panel/mrr",
