@@ -80,7 +80,12 @@ class JepaBlock(Block):
     panel_examples: int = Field(64, ge=2)
     """Development examples on which retrieval and the shape of the embeddings are measured."""
     panel_steps: int = Field(10, ge=1)
-    """Measure on them every so many steps, and before the first and after the last."""
+    """Measure on them every so many steps, and before the first and after the last. Gradients are compared as often."""
+
+    @property
+    def is_flex(self) -> bool:
+        """Whether the training runs with flex attention, whatever the model's own kernel is."""
+        return self.attention == "flex_attention" and self.mode != "regular"
 
     @property
     def tokens(self) -> int:

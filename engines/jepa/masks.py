@@ -17,6 +17,9 @@ Mask = Tensor | BlockMask
 FLEX_BLOCK = 128
 """Rows for flex attention are padded to a multiple of this, its block size: else every length is compiled anew."""
 
+_block_mask: Any = torch.compile(create_block_mask)
+"""Compiled (at its first call), it does not write the whole mask out before it sums up the blocks."""
+
 
 def visible(group: Tensor, reach: Tensor, b: Any, query: Any, key: Any) -> Any:
     """Whether `query` sees `key` in row `b`, elementwise: for indices that broadcast, and as flex attention traces it.
@@ -64,7 +67,8 @@ def _one(batch: PackedBatch, config: Any, dtype: torch.dtype, window: int | None
             return rule(b, query, key)
 
         # Blocks of 128 by 128 in which nobody sees anybody are skipped.
-        return create_block_mask(of_any_head, rows, None, length, length, device=group.device)
+        made: BlockMask = _block_mask(of_any_head, rows, None, length, length, device=group.device)
+        return made
     index, row = torch.arange(length, device=group.device), torch.arange(rows, device=group.device)
     mask: Tensor = rule(row[:, None, None], index[None, :, None], index[None, None, :])[:, None]
     # A mask of one row would be broadcast over a batch without a word.

@@ -41,16 +41,17 @@ class JepaModel(nn.Module):
         self.causal_lm.gradient_checkpointing_enable(**options)
 
     @contextmanager
-    def attention(self, kernel: str) -> Iterator[None]:
-        """Run with another attention kernel for as long as the block lasts."""
+    def attention(self, kernel: str | None) -> Iterator[None]:
+        """Run with another attention kernel for as long as the block lasts; None changes nothing."""
         before = self.config.get_text_config()._attn_implementation
-        if kernel != before:
-            self.causal_lm.set_attn_implementation(kernel)
+        if kernel in (None, before):
+            yield
+            return
+        self.causal_lm.set_attn_implementation(kernel)
         try:
             yield
         finally:
-            if kernel != before:
-                self.causal_lm.set_attn_implementation(before)
+            self.causal_lm.set_attn_implementation(before)
 
     def embed(self, batch: PackedBatch) -> Tensor:
         """Embeddings `(B, L, hidden)`, those of predictor tokens put in."""

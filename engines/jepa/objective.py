@@ -1,10 +1,10 @@
 """The two losses of a forward pass, and the figures that are logged beside them.
 
 Both are sums divided by counts over all that one optimizer step accumulates, so that how a batch is split into passes
-changes neither (for `infonce`, whose negatives are those of one pass, it changes what the loss is).
+changes neither. But `infonce` has the negatives, and `shuffle` the other rows, of one pass: for them it does.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -67,3 +67,24 @@ def figures(readings: Mapping[str, Tensor], targets: Tensor, partner: Tensor) ->
         paired = F.cosine_similarity(predictions[others], targets[others].float(), dim=-1)
         apart = F.cosine_similarity(predictions[others], targets[partner[others]].float(), dim=-1)
         return {"correct": correct, "paired": paired.sum(), "apart": apart.sum(), "compared": others.sum()}
+
+
+def gradient_figures(language: Tensor, embedding: Tensor, parameters: Sequence[Tensor]) -> dict[str, float]:
+    """How the two losses pull: the norm of the embedding loss's gradient over the language loss's, and their cosine.
+
+    Without their weights. The graph is kept, and no gradient is stored. Empty where either has none.
+    """
+    if not (language.requires_grad and embedding.requires_grad):
+        return {}
+    one, other = (
+        torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True, materialize_grads=True)
+        for loss in (language, embedding)
+    )
+    norms = [torch.stack([part.float().norm() for part in parts]).norm() for parts in (one, other)]
+    dot = sum(float((a.float() * b.float()).sum()) for a, b in zip(one, other, strict=True))
+    if not all(bool(norm > 0) for norm in norms):
+        return {}
+    return {
+        "jepa_grad_ratio": float(norms[1] / norms[0]),
+        "jepa_grad_cosine": dot / float(norms[0] * norms[1]),
+    }

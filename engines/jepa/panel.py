@@ -1,7 +1,6 @@
 """The held-out panel: the same development rows every few steps, and what predictions and embeddings are like on them."""
 
 from collections.abc import Hashable, Sequence
-from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -102,10 +101,7 @@ class Panel(TrainerCallback):
         training = model.training
         model.eval()
         parts: list[list[Tensor]] = [[], [], [], [], []]
-        autocast: AbstractContextManager[Any] = torch.autocast(
-            device.type, dtype=torch.bfloat16, enabled=trainer.args.bf16
-        )
-        with torch.no_grad(), autocast:
+        with torch.no_grad(), trainer.precision():
             for first in range(0, len(self._packed), _BATCH):
                 batch = trainer.collate(self._packed[first : first + _BATCH]).to(device)
                 states = model.encode(batch)

@@ -62,9 +62,10 @@ def make_predictor(block: JepaBlock, embedding: nn.Module, seed: int) -> Predict
 
 
 def save_predictor(predictor: Predictor, directory: Path) -> None:
-    """For analysis: the saved model runs without."""
+    """For analysis: the saved model runs without. Writes nothing where there is nothing to a predictor."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in predictor.state_dict().items()}
-    save_file({name: tensor for name, tensor in tensors.items() if tensor.numel()}, directory / FILE)
+    if tensors := {name: tensor for name, tensor in tensors.items() if tensor.numel()}:
+        save_file(tensors, directory / FILE)
 
 
 def _head(kind: str, width: int, draw: torch.Generator) -> nn.Module:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from engines.jepa.collate import PackedBatch, collate
-from engines.jepa.layout import PackedRow, may_attend
+from engines.jepa.layout import PackedRow
 from engines.jepa.model import JepaModel
 from engines.recipe.errors import RecipeError
 
@@ -98,28 +98,33 @@ def check(proof: Proof, *, experts: bool, dtype: torch.dtype) -> None:
         )
 
 
-def reachable(row: PackedRow) -> Tensor:
-    """Who depends on whom through any number of layers, `(L, L)` bool: the transitive closure of who sees whom."""
-    count = len(row.input_ids)
-    sees = torch.tensor(
-        [
-            [may_attend(row.group[q], q, row.reach[q], row.group[k], k) for k in range(count)]
-            for q in range(count)
-        ]
-    )
+def sees(row: PackedRow) -> Tensor:
+    """Who sees whom directly, `(L, L)` bool, by the rule of `layout.may_attend`: not by the code that makes masks."""
+    group, reach = torch.tensor(row.group), torch.tensor(row.reach)
+    place = torch.arange(len(group))
+    in_block = (group[None, :] == group[:, None]) & (place[None, :] <= place[:, None])
+    return torch.where(group[None, :] == 0, place[None, :] < reach[:, None], in_block)
+
+
+def reachable(row: PackedRow, queries: Sequence[int]) -> Tensor:
+    """On whom these tokens depend through any number of layers, `(Q, L)` bool: the transitive closure of `sees`."""
+    direct = sees(row)
+    found = direct[list(queries)]
     while True:
-        further = sees | (sees.float() @ sees.float() > 0)
-        if torch.equal(further, sees):
-            return sees
-        sees = further
+        further = found | (found.float() @ direct.float() > 0)
+        if torch.equal(further, found):
+            return found
+        found = further
 
 
 def _watched(row: PackedRow) -> list[int]:
-    """Where predictions and embeddings are read, and the last original token."""
+    """The last original token, and where predictions and embeddings are read: all, or some from first to last."""
     places = {row.segments[0].end - 1}
     for pair in row.pairs:
         places |= {pair.source, pair.target.end - 1}
-    return sorted(places)[-_QUERIES:]
+    ordered = sorted(places)
+    stride = max(1, -(-len(ordered) // _QUERIES))
+    return ordered[::stride]
 
 
 def _perturb(
@@ -130,8 +135,8 @@ def _perturb(
     before = model.encode(batch, embeddings)
     causal = model.encode(batch, embeddings, mask=batch.valid)
     other = _shuffled(embeddings)
-    reach = [reachable(row).to(embeddings.device) for row in rows]
     queries = [_watched(row) for row in rows]
+    reach = [reachable(row, places).to(embeddings.device) for row, places in zip(rows, queries, strict=True)]
     leak, control, sensitivity = 0.0, 0.0, float("inf")
     for turn in range(max(map(len, queries))):
         unseen = torch.zeros(batch.group.shape, dtype=torch.bool, device=embeddings.device)
@@ -141,8 +146,8 @@ def _perturb(
             if turn >= len(queries[index]):
                 continue
             query, count = queries[index][turn], len(row.input_ids)
-            unseen[index, :count] = ~reach[index][query]
-            seen[index, :count] = reach[index][query]
+            unseen[index, :count] = ~reach[index][turn]
+            seen[index, :count] = reach[index][turn]
             seen[index, query] = False
             places.append((index, query))
         changed = torch.where(unseen[..., None], other, embeddings)

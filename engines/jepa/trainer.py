@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from engines.jepa.objective import (
     Counts,
     embedding_loss,
     figures,
+    gradient_figures,
     language_loss,
     pair_count,
     weight_at,
@@ -41,6 +43,8 @@ class Inputs:
     """For each pair, one of another row to be compared with, or -1; `(P,)`."""
     counts: Counts
     """Of the optimizer step that it is a part of."""
+    compares: bool
+    """Whether to compare the gradients of the two losses, which takes two more backward passes."""
 
 
 class JepaTrainer(Trainer):
@@ -58,9 +62,7 @@ class JepaTrainer(Trainer):
         self._logged = Running()
 
     def train(self, *arguments: Any, **options: Any) -> Any:
-        kernel = self.packing.block.attention
-        own = self.jepa.config.get_text_config()._attn_implementation
-        with self.jepa.attention(own if kernel == "model" else kernel):
+        with self.jepa.attention("flex_attention" if self.packing.block.is_flex else None):
             return super().train(*arguments, **options)
 
     def get_batch_samples(
@@ -82,9 +84,10 @@ class JepaTrainer(Trainer):
             tokens=sum(len(row.input_ids) for rows in found for row in rows),
         )
         self._logged.begin(counts)
+        is_measured = step % self.packing.block.panel_steps == 0
         return [
-            {"inputs": Inputs(batch, partner, counts)}
-            for batch, partner in zip(batches, partners, strict=True)
+            {"inputs": Inputs(batch, partner, counts, is_measured and part == 0)}
+            for part, (batch, partner) in enumerate(zip(batches, partners, strict=True))
         ], counts.labels
 
     def compute_loss(self, model: nn.Module, inputs: dict[str, Inputs], *_: Any, **__: Any) -> Tensor:
@@ -94,7 +97,8 @@ class JepaTrainer(Trainer):
         batch, partner = part.batch.to(device), part.partner.to(device)
         slow_targets = None
         if self.slow is not None and len(batch.pairs):
-            states = self.jepa.encode_with(self.slow.weights, batch)
+            with self.precision():
+                states = self.jepa.encode_with(self.slow.weights, batch)
             slow_targets = read(states, batch.pairs)[1]
         readings = model(batch)
         targets = readings["targets"] if slow_targets is None else slow_targets
@@ -104,6 +108,9 @@ class JepaTrainer(Trainer):
             embedding = embedding / max(1, part.counts.pairs)
         weight = weight_at(block, self.state.global_step, self.state.max_steps)
         self._logged.add(language, embedding, weight, figures(readings, targets, partner))
+        if part.compares and len(batch.pairs):
+            shared = [one for one in self.jepa.lm.parameters() if one.requires_grad]
+            self._logged.gradients = gradient_figures(language, embedding, shared)
         if not len(batch.pairs):
             return block.gamma * language
         return block.gamma * language + weight * embedding
@@ -126,6 +133,10 @@ class JepaTrainer(Trainer):
         """The model, whatever accelerate has wrapped it in."""
         model: JepaModel = self.accelerator.unwrap_model(self.model)
         return model
+
+    def precision(self) -> AbstractContextManager[Any]:
+        """That of the training, for forward passes that accelerate has not wrapped."""
+        return torch.autocast(self.args.device.type, dtype=torch.bfloat16, enabled=self.args.bf16)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         if "loss" in logs:
@@ -177,6 +188,7 @@ class Running:
         self._sums: dict[str, Tensor] = {}
         self._steps = self._with_pairs = self._labels = 0
         self._weight = 0.0
+        self.gradients: dict[str, float] = {}
 
     def begin(self, counts: Counts) -> None:
         """One more optimizer step."""
@@ -199,6 +211,7 @@ class Running:
             "lm_loss": sums["language"] / self._steps,
             "mean_token_accuracy": sums["correct"] / max(1, self._labels),
             "num_tokens": float(self._tokens),
+            **self.gradients,
         }
         if self._with_pairs:
             found |= {"jepa_loss": sums["embedding"] / self._with_pairs, "jepa_weight": self._weight}

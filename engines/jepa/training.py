@@ -31,7 +31,7 @@ from engines.training.callbacks import EventCallback
 from engines.training.supervised import Prepared, callbacks, finish, prepare, supervised_arguments
 
 PROOF = "mask_proof.json"
-_PROVED = 4
+_PROVED = 3
 _PARTS = 7
 """Rows that the proof looks at: the shortest of those with so many parts, or with the most."""
 
@@ -133,22 +133,19 @@ def _check(recipe: JepaRecipe, run: Run, ready: Prepared, model: JepaModel, pack
             hint="choose another `steps.splitter` (`tunedeck engine step_jepa show-mask` shows the steps), or `jepa.mode: regular`",
         )
     check_positions(packed, model.config)
-    apart = [row for row in packed if len(row.segments) > 1]
-    if not apart:  # every embedding is read in the ordinary row
-        return
-    if block.attention == "flex_attention" and ready.device.type != "cuda":
+    if block.is_flex and ready.device.type != "cuda":
         raise RecipeError(
             "jepa.attention: `flex_attention` trains on CUDA only, and this device is a CPU",
             hint="leave it out: the model's own kernel takes the mask too",
         )
-    kernel = model.config.get_text_config()._attn_implementation
-    flex = block.attention == "flex_attention"
-    with model.attention(block.attention if flex else kernel):
+    apart = [row for row in packed if len(row.segments) > 1]
+    if not apart:  # every embedding is read in the ordinary row
+        return
+    rows = sorted(apart, key=lambda row: (-min(len(row.segments), _PARTS), len(row.input_ids)))[:_PROVED]
+    pad, multiple = ready.tokenizer.pad_token_id, FLEX_BLOCK if block.is_flex else 1
+    with model.attention("flex_attention" if block.is_flex else None):
         check_masks_are_kept(model.config)
-        rows = sorted(apart, key=lambda row: (-min(len(row.segments), _PARTS), len(row.input_ids)))[:_PROVED]
-        proof = prove_mask(
-            model, rows, pad_token=ready.tokenizer.pad_token_id, multiple_of=FLEX_BLOCK if flex else 1
-        )
+        proof = prove_mask(model, rows, pad_token=pad, multiple_of=multiple)
     write_whole(run.dir / PROOF, json.dumps(proof.as_json(), indent=2) + "\n")
     run.events.emit("artifact", name="mask_proof", path=PROOF)
 

@@ -76,18 +76,19 @@ def test_the_language_loss_is_that_of_ordinary_training_and_of_sft(
 ):
     from engines import sft
 
+    measured = {"eval_steps": 4, "eval_samples": 4, "eval_max_new_tokens": 4}
     _, steps = trained("steps")
-    _, regular = trained("regular", jepa={"mode": "regular"})
-    fields = recipe(tiny_model, chains).model_dump(by_alias=True, exclude={"steps", "jepa"})
+    _, regular = trained("regular", **measured, jepa={"mode": "regular"})
+    fields = recipe(tiny_model, chains, **measured).model_dump(by_alias=True, exclude={"steps", "jepa"})
     ordinary = make_run("sft")
     sft.run(sft.Recipe.model_validate({**fields, "engine": "sft"}), ordinary)
     first = metrics(regular, "lm_loss")[1]
     assert metrics(steps, "lm_loss")[1] == pytest.approx(first, abs=1e-6)
     assert metrics(read_events(ordinary), "loss")[1] == pytest.approx(first, abs=1e-6)
     # `regular` is `sft`, to the end.
-    for ours, theirs in (("loss", "loss"), ("grad_norm", "grad_norm"), ("tokens", "tokens")):
-        expected = list(metrics(read_events(ordinary), theirs).values())
-        assert list(metrics(regular, ours).values()) == pytest.approx(expected, rel=1e-4)
+    for name in ("loss", "grad_norm", "tokens", "eval_loss", "dev_accuracy_robust"):
+        expected = list(metrics(read_events(ordinary), name).values())
+        assert list(metrics(regular, name).values()) == pytest.approx(expected, rel=1e-4), name
     assert metrics(steps, "lm_loss")[8] != pytest.approx(metrics(regular, "lm_loss")[8], abs=1e-6)
 
 
@@ -119,6 +120,7 @@ def test_every_step_is_logged_and_the_panel_every_few(trained):
         *("effective_rank", "energy", "spread"),
     ):
         assert sorted(metrics(events, f"panel/{name}")) == [0, 4, 8], name
+    assert sorted(metrics(events, "jepa_grad_ratio")) == sorted(metrics(events, "jepa_grad_cosine")) == [1, 5]
     scores = {event["name"]: event["value"] for event in events if event["kind"] == "score"}
     assert scores["panel/retrieval"] == metrics(events, "panel/retrieval")[8] and scores["budget/steps"] == 8
 
@@ -169,7 +171,7 @@ def test_how_a_batch_is_split_changes_no_loss_and_no_gradient(trained):
         {"lora": None, "jepa": {"target_grad": "ema"}},
         {"model_fields": {"attn_implementation": "eager"}},
         {"model_fields": {"dtype": "bfloat16"}, "jepa": {"predictor": "linear"}},
-        {"bf16": True},
+        {"bf16": True, "jepa": {"target_grad": "ema"}},
         {"gradient_checkpointing": True},
         {"eval_steps": 1, "eval_samples": 2, "eval_max_new_tokens": 4},
     ],
@@ -240,6 +242,7 @@ def test_a_run_killed_twice_goes_on_to_the_same_numbers(
         "jepa_loss",
         "jepa_margin",
         "jepa_weight",
+        "jepa_grad_ratio",
         "grad_norm",
         "tokens",
         "panel/mrr",
@@ -282,6 +285,20 @@ def test_predictions_find_their_step_and_those_of_shuffled_targets_do_not(make_r
         )
     (paired, chance), (shuffled, _) = found["none"], found["shuffle"]
     assert paired[48] > 10 * chance[48] and shuffled[48] < 3 * chance[48]
+
+
+def test_a_collapse_is_warned_of_while_the_loss_looks_better_than_ever(trained):
+    """The published loss without the language loss, which is what keeps embeddings apart."""
+    _, events = trained(
+        **{"lora": None, "num_train_epochs": 12, "learning_rate": 1e-2},
+        jepa={"gamma": 0.0, "lambda": 1.0, "panel_steps": 8},
+    )
+    loss, energy = metrics(events, "panel/jepa_loss"), metrics(events, "panel/energy")
+    assert loss[48] < 0.02 < loss[0] and energy[48] > 0.99 > energy[0]
+    warnings = [
+        event["text"] for event in events if event["kind"] == "message" and event["level"] == "warning"
+    ]
+    assert len([text for text in warnings if "energy is in one direction" in text]) == 1
 
 
 def test_solutions_without_a_second_step_are_refused(tiny_model, sums, make_run):

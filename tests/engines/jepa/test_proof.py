@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from engines.jepa.collate import collate
-from engines.jepa.layout import pack, plain
-from engines.jepa.proof import Proof, check, prove_mask, reachable
+from engines.jepa.layout import may_attend, pack, plain
+from engines.jepa.proof import Proof, check, prove_mask, reachable, sees
 from engines.jepa.refusals import check_masks_are_kept
 from engines.recipe.errors import RecipeError
 
@@ -95,6 +95,15 @@ def test_a_mask_in_the_form_of_another_kernel_is_found_out(make_model, stepped_r
     assert prove_mask(model, rows, pad_token=0).leak == 0
 
 
+def test_a_kernel_for_training_gives_way_to_the_models_own(make_model, stepped_rows_by_hand):
+    model = make_model("gemma2", "sdpa")
+    rows = [pack(row, predictors=2) for row in stepped_rows_by_hand]
+    with pytest.raises(KeyError), model.attention("eager"):
+        assert prove_mask(model, rows, pad_token=0).attention == "eager"
+        raise KeyError
+    assert prove_mask(model, rows, pad_token=0).attention == "sdpa"
+
+
 GOOD = Proof("sdpa", 1, 1, leak=0.0, control=1.0, sensitivity=1.0, equivalence=1e-7, language=1e-7)
 
 
@@ -137,10 +146,23 @@ def test_gradients_reach_exactly_what_is_reachable(make_model, stepped_rows_by_h
     embeddings = model.embed(batch).detach().requires_grad_(True)
     states = model.encode(batch, embeddings)
     draw = torch.Generator().manual_seed(1)
+    reached = reachable(row, range(len(row.input_ids)))
     for query in range(len(row.input_ids)):
         weights = torch.randn(states.shape[-1], generator=draw)
         [gradient] = torch.autograd.grad((states[0, query] * weights).sum(), embeddings, retain_graph=True)
-        assert torch.equal(gradient[0].abs().sum(dim=-1) > 0, reachable(row)[query])
+        assert torch.equal(gradient[0].abs().sum(dim=-1) > 0, reached[query])
+
+
+@pytest.mark.parametrize("target", ["isolated", "bos", "question", "contextual"])
+def test_who_sees_whom_is_the_rule_of_the_layout(stepped_rows_by_hand, target):
+    for row in stepped_rows_by_hand:
+        packed = pack(row, predictors=2, target=target)
+        everyone = range(len(packed.input_ids))
+        by_rule = [
+            [may_attend(packed.group[q], q, packed.reach[q], packed.group[k], k) for k in everyone]
+            for q in everyone
+        ]
+        assert sees(packed).tolist() == by_rule
 
 
 def test_logits_of_plain_and_packed_rows_agree(make_model, stepped_rows_by_hand):

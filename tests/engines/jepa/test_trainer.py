@@ -86,6 +86,24 @@ def test_the_loss_is_gamma_times_one_plus_lambda_times_the_other(make_trainer):
     assert both == pytest.approx(3 * language + 0.5 * embedding, rel=1e-6)
 
 
+def test_gradients_of_the_two_losses_are_compared_without_being_changed(make_trainer):
+    language, _ = gradients(make_trainer(**{"lambda": 0.0}), 1)
+    embedding, _ = gradients(make_trainer(gamma=0.0), 1)
+    trainer = make_trainer(**{"lambda": 0.5, "gamma": 2.0})
+    both, _ = gradients(trainer, 1)
+    assert (
+        largest_difference(both, {name: 2 * language[name] + 0.5 * embedding[name] for name in both}) < 1e-5
+    )
+    one, other = (
+        torch.cat([found[name].flatten() for name in sorted(found) if name.startswith("lm.")])
+        for found in (language, embedding)
+    )
+    found = trainer._logged.take()
+    assert found["jepa_grad_ratio"] == pytest.approx(float(other.norm() / one.norm()), rel=1e-4)
+    expected = torch.nn.functional.cosine_similarity(one, other, dim=0)
+    assert found["jepa_grad_cosine"] == pytest.approx(float(expected), rel=1e-3, abs=1e-5)
+
+
 def test_the_language_loss_and_its_gradient_are_those_of_ordinary_training(make_trainer):
     ordinary, loss = gradients(make_trainer(mode="regular"), 1)
     monitored, same = gradients(make_trainer(mode="monitor"), 1)
