@@ -14,7 +14,7 @@ from transformers import ContinuousBatchingConfig, GenerationConfig
 
 from engines.generation.completion import Completion
 from engines.generation.context import check_context
-from engines.generation.generator import Finished, Request
+from engines.generation.generator import Finished, Request, check_unsteered
 from engines.generation.kv_cache import can_select, roomy_cache
 from engines.generation.sampling import derived_seed
 from engines.generation.stopping import StopStrings, decode
@@ -43,6 +43,7 @@ class ContinuousGenerator:
         """Completions one by one as they finish."""
         if not requests:
             return
+        check_unsteered(requests)
         prompts = self.tokenizer([request.prompt for request in requests], add_special_tokens=False)[
             "input_ids"
         ]

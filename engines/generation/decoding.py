@@ -61,6 +61,10 @@ class Decoder:
         self.prefix: list[int] = []
         self._prefix_cache: DynamicCache | None = None
 
+    def begin_with(self, prefix: list[int], shortest: int) -> None:
+        """All prompts begin with these tokens, so they are read once. The shortest prompt has `shortest` tokens."""
+        self.prefix = prefix
+
     def fits(self, rows: list[Row]) -> bool:
         """Decode the rows; False when memory ran out, with the rows as they were before."""
         try:
@@ -112,26 +116,31 @@ class Decoder:
                 tokens, positions, attention_mask = tokens[keep], positions[keep], attention_mask[keep]
                 uniform = None if uniform is None else uniform[keep]
                 batch = [batch[index] for index in alive]
-            logits = self._forward(tokens, attention_mask[:, : width + step + 1], positions, cache)
+            logits = self._forward(batch, tokens, attention_mask[:, : width + step + 1], positions, cache)
 
     def _prefill(self, rows: list[Row], cache: DynamicCache) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits (rows, vocabulary) after the prompts, and their mask. Samples of one prompt share its forward pass."""
         prompts = [tuple(row.prompt_ids) for row in rows]
         places = {prompt: place for place, prompt in enumerate(dict.fromkeys(prompts))}
-        shared = len(places) < len(rows) and can_select(cache)
-        ids = list(places) if shared else prompts
-        begun = self._begin(cache, len(ids))
-        input_ids, mask = _left_padded(
-            [prompt[begun:] for prompt in ids], self.tokenizer.pad_token_id, self.model.device
+        if len(places) == len(rows) or not can_select(cache):
+            return self._read(rows, prompts, cache)
+        distinct = [rows[prompts.index(prompt)] for prompt in places]
+        logits, mask = self._read(distinct, list(places), cache)
+        expand = torch.tensor([places[prompt] for prompt in prompts], device=logits.device)
+        cache.batch_select_indices(expand)
+        return logits[expand], mask[expand]
+
+    def _read(
+        self, rows: list[Row], prompts: Sequence[tuple[int, ...]], cache: DynamicCache
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits (rows, vocabulary) after one prompt a row, and their mask, which covers the whole cache."""
+        begun = self._begin(cache, len(prompts))
+        input_ids, mask = left_padded(
+            [prompt[begun:] for prompt in prompts], self.tokenizer.pad_token_id, self.model.device
         )
         positions = begun + (mask.cumsum(dim=-1) - 1).clamp(min=0)
         mask = torch.nn.functional.pad(mask, (begun, 0), value=1)
-        logits = self._forward(input_ids, mask, positions, cache)
-        if shared:
-            expand = torch.tensor([places[prompt] for prompt in prompts], device=logits.device)
-            cache.batch_select_indices(expand)
-            logits, mask = logits[expand], mask[expand]
-        return logits, mask
+        return self._forward(rows, input_ids, mask, positions, cache), mask
 
     def _begin(self, cache: DynamicCache, rows: int) -> int:
         """Fill in what all prompts begin with, which is computed once. Returns how many tokens that is."""
@@ -141,15 +150,21 @@ class Decoder:
             return 0
         if self._prefix_cache is None:
             first = roomy_cache(self.model.config)
-            input_ids, mask = _left_padded([self.prefix], 0, self.model.device)
-            self._forward(input_ids, mask, mask.cumsum(dim=-1) - 1, first)
+            input_ids, mask = left_padded([self.prefix], 0, self.model.device)
+            self._forward([], input_ids, mask, mask.cumsum(dim=-1) - 1, first)
             self._prefix_cache = first
         fill(cache, self._prefix_cache, rows)
         return len(self.prefix)
 
     def _forward(
-        self, input_ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: DynamicCache
+        self,
+        rows: list[Row],
+        input_ids: torch.Tensor,
+        mask: torch.Tensor,
+        positions: torch.Tensor,
+        cache: DynamicCache,
     ) -> torch.Tensor:
+        """Logits (rows, vocabulary) after the input's last column. `rows` are whose it is; none for what all share."""
         arguments = {"position_ids": positions, **self.extra} if self.takes_positions else self.extra
         is_step = (
             self.cache_name == "cache_params" and input_ids.shape[1] == 1
@@ -183,9 +198,10 @@ class Decoder:
         row.terminated = token in self.ends or self.stop.completed(row.generated)
 
 
-def _left_padded(
+def left_padded(
     prompts: Sequence[Sequence[int]], pad: int, device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor]:
+    """Tokens and mask (rows, columns), each prompt at the right end of its row."""
     width = max(map(len, prompts))
     ids = [[pad] * (width - len(prompt)) + list(prompt) for prompt in prompts]
     mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from engines.generation.completion import Completion
 from engines.recipe.blocks import SamplingBlock
+from engines.recipe.errors import RecipeError
 
 Finished = tuple[int, Completion]
 """Index of the request, and its completion."""
@@ -21,6 +22,8 @@ class Request:
 
     prompt: str
     sample: int = 0
+    steer: str = ""
+    """Which steering, by its hash; nothing where the model is to answer as it is."""
 
 
 class Generator(Protocol):
@@ -45,6 +48,15 @@ class Generator(Protocol):
 def requests_for(prompts: Iterable[str], samples: int) -> list[Request]:
     """Samples 0 to `samples - 1` of every prompt; the request of sample s of prompt p stands at p * samples + s."""
     return [Request(prompt, sample) for prompt in prompts for sample in range(samples)]
+
+
+def check_unsteered(requests: Iterable[Request]) -> None:
+    """For back ends that would answer as if no steering had been asked for."""
+    if any(request.steer for request in requests):
+        raise RecipeError(
+            "generation: this back end cannot steer",
+            hint="use `generation.backend: hf` for steered completions",
+        )
 
 
 def complete(

@@ -14,7 +14,7 @@ import transformers
 
 from engines.generation.context import check_context
 from engines.generation.decoding import Decoder, Row
-from engines.generation.generator import Finished, Request
+from engines.generation.generator import Finished, Request, check_unsteered
 from engines.generation.lengths import by_expected_length
 from engines.generation.stopping import StopStrings
 from engines.recipe.blocks import SamplingBlock
@@ -50,8 +50,20 @@ class HfGenerator:
         """Completions batch by batch, those first that are expected to be the longest."""
         rows = self._rows(requests)
         check_context([row.prompt_ids for row in rows], self.model.config, sampling.max_new_tokens)
-        decoder = Decoder(self.model, self.tokenizer, sampling, StopStrings(self.tokenizer, stop), seed)
-        decoder.prefix = _common_prefix([row.prompt_ids for row in rows])
+        with self._decoder(requests, sampling, StopStrings(self.tokenizer, stop), seed) as decoder:
+            yield from self._batches(decoder, rows)
+
+    @contextmanager
+    def _decoder(
+        self, requests: Sequence[Request], sampling: SamplingBlock, stop: StopStrings, seed: int
+    ) -> Iterator[Decoder]:
+        """What decodes the batches of one stream, for as long as it lasts."""
+        check_unsteered(requests)
+        yield Decoder(self.model, self.tokenizer, sampling, stop, seed)
+
+    def _batches(self, decoder: Decoder, rows: list[Row]) -> Iterator[list[Finished]]:
+        prompts = [row.prompt_ids for row in rows]
+        decoder.begin_with(_common_prefix(prompts), min(map(len, prompts), default=0))
         size = self._batch_size
         with _evaluation_mode(self.model):
             while rows:

@@ -15,7 +15,8 @@ def prompt_key(prompt: str) -> str:
 
 def request_key(request: Request, sampling: SamplingBlock) -> str:
     """Within a set. Greedy completions are all the same sample."""
-    return f"{prompt_key(request.prompt)}/{request.sample if sampling.temperature > 0 else 0}"
+    key = f"{prompt_key(request.prompt)}/{request.sample if sampling.temperature > 0 else 0}"
+    return f"{key}/{request.steer}" if request.steer else key
 
 
 def set_key(identity: str, sampling: SamplingBlock, stop: Sequence[str], seed: int) -> str:

@@ -25,7 +25,7 @@ from vllm.v1.attention.backends.cpu_attn import CPUAttentionBackend
 
 from engines.generation.completion import Completion
 from engines.generation.context import check_context, context_length
-from engines.generation.generator import Finished, Request
+from engines.generation.generator import Finished, Request, check_unsteered
 from engines.generation.sampling import derived_seed
 from engines.generation.stopping import StopStrings, decode
 from engines.generation.vllm_sampling import draw_once_a_token
@@ -72,6 +72,7 @@ class VllmGenerator:
         """Completions as they finish; contiguous samples of a prompt are one request to vLLM, and finish together."""
         if not requests:
             return
+        check_unsteered(requests)
         groups = _groups(requests)
         texts = [requests[group[0]].prompt for group in groups]
         prompts = self.tokenizer(texts, add_special_tokens=False)["input_ids"]

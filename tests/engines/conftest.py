@@ -5,6 +5,7 @@ import multiprocessing
 import runpy
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -138,6 +139,16 @@ def solver(tiny_model: Path, sums: Path, tmp_path_factory: pytest.TempPathFactor
     )
     run(recipe, Run(dir=directory, events=EventWriter(directory), seed=42, name="solver"))
     return directory
+
+
+@pytest.fixture(scope="session")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """A model of which it is known how to steer it (see planted.py), with `model` and `questions` as directories."""
+    directory = tmp_path_factory.mktemp("planted")
+    found = SimpleNamespace(**runpy.run_path(str(Path(__file__).parent / "planted.py")))
+    found.model = found.build(directory / "model")
+    found.questions = found.write_questions(directory / "questions")
+    return found
 
 
 @pytest.fixture(scope="session")
