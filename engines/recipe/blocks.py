@@ -65,6 +65,30 @@ class ModelBlock(Block):
         return self
 
 
+class SteeringBlock(Block):
+    """A direction that is added to the model's activations while it generates: a file, or what a search found."""
+
+    takes: ClassVar[str] = "vector"
+
+    path: str | None = None
+    """File that a steering job left: `vector.safetensors`, with layers, strength and places in it."""
+    from_: str | None = Field(None, alias="from")
+    """Name of the job whose vector to take; takes precedence over `path`."""
+
+    @model_validator(mode="after")
+    def _needs_a_source(self) -> "SteeringBlock":
+        if self.path is None and self.from_ is None:
+            raise ValueError("give a `path`, or `from` (a steering job)")
+        return self
+
+
+class SteerableModelBlock(ModelBlock):
+    """A model that only generates, and that may be steered while it does."""
+
+    steering: SteeringBlock | None = None
+    """What to steer it with; only with `generation.backend: hf`."""
+
+
 class TracesBlock(Block):
     """Solutions to train on: a file of them, or what another job left."""
 
