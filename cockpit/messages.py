@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from textual.message import Message
 
 from cockpit.comparison import Comparison
+from cockpit.heat_maps import HeatMap
 from store.database import Database
 from store.jobs import Job
 from store.metrics import Bucket, Series
@@ -143,6 +144,7 @@ class HistoryRead(Message):
 class ResultsRead(Message):
     scores: list[Score]
     artifacts: list[Artifact]
+    heat_maps: list[HeatMap]
 
 
 @dataclass
