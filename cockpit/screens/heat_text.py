@@ -1,6 +1,5 @@
 """A heat map in words and shades: layers down, strengths across."""
 
-from cockpit.figures import number
 from cockpit.heat_maps import HeatMap
 from cockpit.plain_text import plain_line
 from cockpit.widgets.cells import Cell
@@ -29,7 +28,7 @@ def _map_lines(one: HeatMap, columns: int = 10) -> list[list[Cell]]:
     lines: list[list[Cell]] = []
     for start in range(0, len(one.alphas), columns):
         alphas = one.alphas[start : start + columns]
-        header = "".join(f"{number(alpha):>{_WIDTH - 2}}  " for alpha in alphas)
+        header = "".join(f"{alpha:>{_WIDTH - 2}g}  " for alpha in alphas)
         lines.append([(f"{'layer':>{_LABEL}}", "muted"), (header, "muted")])
         for layer in one.layers:
             cells: list[Cell] = [(f"{layer:>{_LABEL}}", "accent")]
