@@ -113,8 +113,9 @@ def _check_pairs(recipe: JepaRecipe, rows: Sequence[SteppedRow]) -> None:
         return
     key, cut = ("splitter", steps.splitter) if steps.pattern is None else ("pattern", steps.pattern)
     most = max(len(row.steps) for row in rows)
+    found = f"{most} step" if most == 1 else f"{most} steps"
     raise RecipeError(
-        f"steps.{key}: `{cut}` finds at most {most} steps in a solution, and with `jepa.horizon: {recipe.jepa.horizon}` a "
+        f"steps.{key}: `{cut}` finds at most {found} in a solution, and with `jepa.horizon: {recipe.jepa.horizon}` a "
         f"prediction takes {needed}: none of {len(rows)} examples has anything to predict",
         hint="choose another `steps.splitter` or a smaller `jepa.horizon` (`tunedeck engine step_jepa coverage` counts the "
         "steps), or `jepa.mode: regular`",

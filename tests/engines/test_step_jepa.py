@@ -305,7 +305,7 @@ def test_a_collapse_is_warned_of_while_the_loss_looks_better_than_ever(trained):
 
 
 def test_solutions_without_a_second_step_are_refused(tiny_model, sums, make_run):
-    with pytest.raises(RecipeError, match="`lines` finds at most 1 steps") as refused:
+    with pytest.raises(RecipeError, match="`lines` finds at most 1 step in") as refused:
         run(recipe(tiny_model, sums), make_run())
     assert "coverage" in refused.value.hint
 
