@@ -36,13 +36,13 @@ def run(recipe: Recipe, run: Run) -> None:
     from engines.jepa.training import train_jepa
     from engines.tasks.loading import load_examples
     from engines.training.budget import Meter
-    from engines.training.solutions import worked_solutions
+    from engines.training.solutions import solutions_and_rest
 
     for remark in recipe.remarks():
         run.events.message(remark, "warning")
-    examples = worked_solutions(recipe.task, recipe.traces, recipe.train_samples, run)
+    examples, rest = solutions_and_rest(recipe.task, recipe.traces, recipe.train_samples, run)
     dev = load_examples(recipe.task, "dev")
     about = {"engine": "step_jepa", "recipe": recipe.model_dump(mode="json", by_alias=True)}
     meter = Meter(run.dir)
-    if train_jepa(recipe, run, examples, dev, about=about, meter=meter) is not None:
+    if train_jepa(recipe, run, examples, dev, rest=rest, about=about, meter=meter) is not None:
         meter.budget.emit(run.events)

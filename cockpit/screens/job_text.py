@@ -97,10 +97,10 @@ def _figures(read: JobRead, width: int) -> Content:
     newest = measured | {series.name: series for series in read.series}
     line = ""
     for name, label in _NEWEST.items():
-        figure = f"{label} {number(newest[name].last_value)}" if name in newest else ""
+        text = f"{label} {figure(name, newest[name].last_value)}" if name in newest else ""
         # A figure that does not fit is left out: half a number is a wrong one.
-        if figure and len(line) + len(figure) + 5 <= width:
-            line += f"{'   ' if line else ''}{figure}"
+        if text and len(line) + len(text) + 5 <= width:
+            line += f"{'   ' if line else ''}{text}"
     return Content(line)
 
 

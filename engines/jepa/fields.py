@@ -3,7 +3,7 @@
 import re
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from engines.recipe.blocks import Block
 
@@ -78,9 +78,21 @@ class JepaBlock(Block):
     attention: Literal["model", "flex_attention"] = "model"
     """Kernel of the training: the model's own, or flex_attention, which skips blocks that nobody sees (CUDA only)."""
     panel_examples: int = Field(64, ge=2)
-    """Development examples on which retrieval and the shape of the embeddings are measured."""
+    """Held-out examples on which retrieval and the shape of the embeddings are measured: traces beyond `train_samples`, if
+    there are any, else development examples."""
     panel_steps: int = Field(10, ge=1)
     """Measure on them every so many steps, and before the first and after the last. Gradients are compared as often."""
+
+    @model_validator(mode="after")
+    def _learns_something(self) -> "JepaBlock":
+        weightless = (
+            self.lambda_ == 0 or self.control == "same_compute" or self.mode in ("regular", "monitor")
+        )
+        if self.gamma == 0 and weightless:
+            raise ValueError(
+                "`gamma: 0` leaves nothing to learn, since the embedding loss has no weight either"
+            )
+        return self
 
     @property
     def is_flex(self) -> bool:

@@ -28,6 +28,9 @@ from engines.verbs.request import Request
 class Preview:
     """The examples of a job in the order of training, and what makes rows of them."""
 
+    job: str
+    others: list[str]
+    """The recipe's other jobs of this engine."""
     recipe: JepaRecipe
     base: str
     tokenizer: Any
@@ -77,4 +80,7 @@ def preview(request: Request, traces: Path | None) -> Preview:
         written = (Path(directory) / FILE_NAME).read_text(encoding="utf-8").splitlines()
     remarks += [event["text"] for event in map(json.loads, written) if event["kind"] == "message"]
     spec = resolve_prefill(tokenizer, recipe.prompt)
-    return Preview(recipe, str(base.base), tokenizer, spec, examples, remarks)
+    others = [
+        one.name for one in request.plan.jobs if one.engine == request.job.engine and one is not request.job
+    ]
+    return Preview(request.job.name, others, recipe, str(base.base), tokenizer, spec, examples, remarks)

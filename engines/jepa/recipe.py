@@ -16,7 +16,7 @@ class JepaRecipe(SupervisedRecipe):
 
     def remarks(self) -> list[str]:
         """Options that the mode, the control or another option leaves without effect."""
-        block, given = self.jepa, self.jepa.model_fields_set
+        block, given = self.jepa, _changed(self.jepa)
         remarks = [*super().remarks()]
         if block.mode == "regular":
             unused = given - {"mode", "panel_steps"}
@@ -38,6 +38,14 @@ class JepaRecipe(SupervisedRecipe):
             remarks.append(f"jepa.control: `random_boundary` has no effect with `mode: {block.mode}`")
         if block.control == "shuffle" and self.per_device_train_batch_size == 1:
             remarks.append("jepa.control: `shuffle` needs other rows in the pass, and its batches hold one")
+        if block.distance == "infonce" and self.per_device_train_batch_size == 1 and block.mode != "steps":
+            remarks.append(
+                "jepa.distance: `infonce` tells a target from those of other rows in the pass, which holds one"
+            )
+        if "lambda_" in given - unused and block.lambda_ == 0:
+            remarks.append(
+                "jepa.lambda: 0 does all the work and gives it no weight, as `control: same_compute` does"
+            )
         if block.control == "same_compute" and "lambda_" in given - unused:
             remarks.append(
                 "jepa.lambda: has no effect with `control: same_compute`, which gives it no weight"
@@ -45,3 +53,8 @@ class JepaRecipe(SupervisedRecipe):
         if self.packing:
             remarks.append("packing: has no effect here; rows are packed with their own predictions alone")
         return remarks
+
+
+def _changed(block: JepaBlock) -> set[str]:
+    """The fields that differ from their defaults: a run reads its recipe with every field written out."""
+    return {name for name, field in JepaBlock.model_fields.items() if getattr(block, name) != field.default}

@@ -76,7 +76,9 @@ def mask_lines(
     [row] = found.rows([example])
     views = views_of(found.tokenizer, found.spec, [example]) if block.mode == "text_code" else {}
     steps = recipe.steps.pattern or recipe.steps.splitter
+    named = [f"job {found.job}   (--job also takes {', '.join(found.others)})"] if found.others else []
     lines = [
+        *named,
         f"{example.id}: {len(row.input_ids)} tokens, steps: {len(row.steps)}",
         f"tokenizer {found.base}   steps {steps}   mode {block.mode}   horizon {block.horizon}",
         f"target {block.target}   readout {block.readout}   control {block.control}",

@@ -11,6 +11,7 @@ from engines.jepa.boundaries import stepped_rows
 from engines.jepa.controls import random_boundaries
 from engines.jepa.coverage import coverage, coverage_table
 from engines.jepa.ema import SlowWeights
+from engines.jepa.fields import JepaBlock
 from engines.jepa.layout import PackedRow
 from engines.jepa.masks import FLEX_BLOCK
 from engines.jepa.model import JepaModel
@@ -42,22 +43,25 @@ def train_jepa(
     examples: Sequence[Example],
     dev: Sequence[Example],
     *,
+    rest: Sequence[Example],
     about: dict[str, Any],
     meter: Meter,
 ) -> dict[str, Any] | None:
     """Train, save to `run.model`, write `run.json`; None when the run was asked to stop before the end.
 
-    `dev` holds the examples of the panel, and of `eval_steps` as many as that asks for.
+    `dev` holds the examples of the panel, and of `eval_steps` as many as that asks for. `rest` are traces that are not
+    trained on: the panel where they have steps enough, since the task's own solutions may be written otherwise.
     """
     block = recipe.jepa
     watched = dev[: recipe.eval_samples] if recipe.eval_steps else []
     tokenize = partial(stepped_rows, steps=recipe.steps)
     ready = prepare(recipe, run, examples, watched, stage="jepa", tokenize=tokenize)
     rows: list[SteppedRow] = list(ready.rows)  # type: ignore[arg-type]  # what `tokenize` made
-    held_out = _panel_rows(recipe, ready, dev)
+    _check_pairs(recipe, rows)
+    held_out = _panel_rows(recipe, run, ready, rest, dev)
     views: dict[str, Views] = {}
     if block.mode == "text_code":
-        views = views_of(ready.tokenizer, ready.spec, [*ready.examples, *dev])
+        views = views_of(ready.tokenizer, ready.spec, [*ready.examples, *rest, *dev])
     packing = Packing(block, run.seed, views)
     if block.control == "random_boundary":
         rows = [random_boundaries(row, run.seed) for row in rows]
@@ -97,21 +101,60 @@ def train_jepa(
     return record
 
 
-def _panel_rows(recipe: JepaRecipe, ready: Prepared, dev: Sequence[Example]) -> list[SteppedRow]:
-    """The first development rows that fit and have a step to predict."""
+def _steps_needed(block: JepaBlock) -> int:
+    """How many steps a solution takes for one prediction."""
+    return block.horizon + 1 if block.mode in ("monitor", "step", "steps") else 0
+
+
+def _check_pairs(recipe: JepaRecipe, rows: Sequence[SteppedRow]) -> None:
+    """Refuse data of which no row has anything to predict: it would be trained on as in ordinary fine-tuning."""
+    needed, steps = _steps_needed(recipe.jepa), recipe.steps
+    if any(len(row.steps) >= needed for row in rows):
+        return
+    key, cut = ("splitter", steps.splitter) if steps.pattern is None else ("pattern", steps.pattern)
+    most = max(len(row.steps) for row in rows)
+    found = f"{most} step" if most == 1 else f"{most} steps"
+    raise RecipeError(
+        f"steps.{key}: `{cut}` finds at most {found} in a solution, and with `jepa.horizon: {recipe.jepa.horizon}` a "
+        f"prediction takes {needed}: none of {len(rows)} examples has anything to predict",
+        hint="choose another `steps.splitter` or a smaller `jepa.horizon` (`tunedeck engine step_jepa coverage` counts the "
+        "steps), or `jepa.mode: regular`",
+    )
+
+
+def _panel_rows(
+    recipe: JepaRecipe, run: Run, ready: Prepared, rest: Sequence[Example], dev: Sequence[Example]
+) -> list[SteppedRow]:
+    """The first rows of the traces that are left, else of the development examples, that fit and have a step to predict.
+
+    Without enough of them: none and a warning where traces are trained on, whose steps the task's own solutions may not
+    have, and a RecipeError elsewhere.
+    """
     block = recipe.jepa
     if block.mode == "regular":
         return []
-    needed = block.horizon + 1 if block.mode in ("monitor", "step", "steps") else 0
-    rows = stepped_rows(ready.tokenizer, ready.spec, dev, recipe.steps)
-    fitting = [row for row in rows if len(row.input_ids) <= recipe.max_length and len(row.steps) >= needed]
-    if len(fitting) < 2:
+    needed, fitting = _steps_needed(block), list[SteppedRow]()
+    for examples in (rest, dev):
+        rows = stepped_rows(ready.tokenizer, ready.spec, examples, recipe.steps)
+        fitting = [
+            row for row in rows if len(row.input_ids) <= recipe.max_length and len(row.steps) >= needed
+        ]
+        if len(fitting) >= 2:
+            return fitting[: block.panel_examples]
+    what = (
+        f"jepa: {len(fitting)} of {len(dev)} development examples fit `max_length` and have the {needed} steps that a "
+        "prediction takes, so that nothing can be measured"
+    )
+    if getattr(recipe, "traces", None) is None or block.mode == "monitor":
         raise RecipeError(
-            f"jepa: {len(fitting)} of {len(rows)} development examples have the {needed} steps that a prediction takes, "
-            "so that nothing can be measured",
+            what,
             hint="choose another `steps.splitter`, a smaller `jepa.horizon`, or raise `task.dev_examples`",
         )
-    return fitting[: block.panel_examples]
+    run.events.message(
+        f"{what}: no retrieval, no alarm of a collapse. Traces beyond `train_samples` would be measured on",
+        "warning",
+    )
+    return []
 
 
 def _panel(run: Run, packing: Packing, held_out: Sequence[SteppedRow]) -> Panel | None:
@@ -129,8 +172,8 @@ def _check(recipe: JepaRecipe, run: Run, ready: Prepared, model: JepaModel, pack
         return
     if not any(row.pairs for row in packed[: len(ready.rows)]):
         raise RecipeError(
-            f"steps: no solution has more than {block.horizon} steps, so there is nothing to predict",
-            hint="choose another `steps.splitter` (`tunedeck engine step_jepa show-mask` shows the steps), or `jepa.mode: regular`",
+            f"jepa.mode: no solution is long enough for `{block.mode}`, so there is nothing to predict",
+            hint="train on longer solutions, or set `jepa.mode: regular`",
         )
     check_positions(packed, model.config)
     if block.is_flex and ready.device.type != "cuda":

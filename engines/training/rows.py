@@ -117,10 +117,12 @@ def read_traces(
             faults[solution] += 1
     reasons = ", ".join(f"{count} {fault}" for fault, count in faults.most_common())
     if not examples:
-        what = f"has no reply that can be trained on ({reasons})" if faults else "is empty"
-        raise RecipeError(
-            f"traces: `{path}` {what}", hint="each line is a JSON object with question and answer"
-        )
+        if faults:
+            raise RecipeError(
+                f"traces: `{path}` has no reply that can be trained on ({reasons})",
+                hint="a reply is kept where the number in its last \\boxed{} is the ground truth",
+            )
+        raise RecipeError(f"traces: `{path}` is empty", hint=_TRACE)
     if faults and tell is not None:
         tell(
             f"traces: {faults.total()} of {faults.total() + len(examples)} replies are not trained on: {reasons}"

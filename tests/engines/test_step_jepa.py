@@ -2,10 +2,13 @@ import json
 import signal
 
 import pytest
+from pydantic import ValidationError
 from safetensors.torch import load_file
 
+from engines.recipe.blocks import TaskBlock
 from engines.recipe.errors import RecipeError
 from engines.step_jepa import Recipe, run
+from engines.tasks.loading import load_examples
 
 
 @pytest.fixture(scope="module")
@@ -302,8 +305,44 @@ def test_a_collapse_is_warned_of_while_the_loss_looks_better_than_ever(trained):
 
 
 def test_solutions_without_a_second_step_are_refused(tiny_model, sums, make_run):
-    with pytest.raises(RecipeError, match="have the 2 steps that a prediction takes"):
+    with pytest.raises(RecipeError, match="`lines` finds at most 1 step in") as refused:
         run(recipe(tiny_model, sums), make_run())
+    assert "coverage" in refused.value.hint
+
+
+def test_development_examples_without_steps_are_refused(tiny_model, chains, make_run):
+    with pytest.raises(RecipeError, match="1 of 1 development examples"):
+        run(
+            recipe(tiny_model, chains, task={"name": "gsm8k", "path": str(chains), "dev_examples": 1}),
+            make_run(),
+        )
+
+
+@pytest.fixture
+def paragraphs(chains, tmp_path):
+    """Traces with a blank line between steps, which the task's own solutions do not have."""
+    kept = load_examples(TaskBlock(name="gsm8k", path=str(chains), dev_examples=10), "train")
+    lines = [
+        json.dumps({"question": one.question, "answer": f"{steps}\n\n#### {one.answer}"})
+        for one in kept
+        for steps in [one.reasoning.replace("\n", "\n\n")]
+    ]
+    path = tmp_path / "paragraphs.jsonl"
+    path.write_text("\n".join(lines) + "\n")
+    return {"traces": str(path), "steps": {"splitter": "blank_line"}, "max_steps": 1}
+
+
+def test_traces_that_are_not_trained_on_are_the_panel(trained, paragraphs):
+    _, events = trained(**paragraphs, jepa={"panel_examples": 20})
+    assert sorted(metrics(events, "panel/retrieval")) == [0, 1]
+    assert metrics(events, "panel/pairs")[0] >= 20
+
+
+def test_traces_train_without_a_panel_where_nothing_like_them_is_held_out(trained, paragraphs):
+    _, events = trained(**paragraphs, train_samples=None)
+    assert metrics(events, "jepa_loss")[1] > 0 and not metrics(events, "panel/retrieval")
+    [warning] = [event["text"] for event in events if event.get("level") == "warning"]
+    assert "0 of 10 development examples fit" in warning and "no alarm of a collapse" in warning
 
 
 def test_flex_attention_is_refused_on_a_cpu(tiny_model, chains, make_run):
@@ -315,10 +354,10 @@ def test_flex_attention_is_refused_on_a_cpu(tiny_model, chains, make_run):
     ("fields", "remark"),
     [
         ({"jepa": {"mode": "regular", "lambda": 2.0}}, "jepa.lambda: has no effect with `mode: regular`"),
-        ({"jepa": {"mode": "stp", "predictors": 2}}, "jepa.predictors: has no effect with `mode: stp`"),
+        ({"jepa": {"mode": "stp", "predictors": 3}}, "jepa.predictors: has no effect with `mode: stp`"),
         ({"jepa": {"mode": "text_code", "target": "bos"}}, "jepa.target: has no effect"),
         (
-            {"jepa": {"predictor": "linear", "predictors": 2}},
+            {"jepa": {"predictor": "linear", "predictors": 3}},
             "jepa.predictors: has no effect with `predictor",
         ),
         ({"jepa": {"temperature": 0.1}}, "jepa.temperature: has no effect"),
@@ -326,9 +365,30 @@ def test_flex_attention_is_refused_on_a_cpu(tiny_model, chains, make_run):
         ({"jepa": {"mode": "stp", "control": "random_boundary"}}, "`random_boundary` has no effect"),
         ({"jepa": {"control": "shuffle"}, "per_device_train_batch_size": 1}, "`shuffle` needs other rows"),
         ({"jepa": {"control": "same_compute", "lambda": 1.0}}, "gives it no weight"),
+        ({"jepa": {"lambda": 0}}, "jepa.lambda: 0 does all the work"),
+        (
+            {"jepa": {"mode": "step", "distance": "infonce"}, "per_device_train_batch_size": 1},
+            "jepa.distance: `infonce` tells",
+        ),
         ({"packing": True}, "packing: has no effect"),
     ],
 )
 def test_options_without_effect_are_remarked_on(tiny_model, chains, fields, remark):
-    assert any(remark in text for text in recipe(tiny_model, chains, **fields).remarks())
-    assert not recipe(tiny_model, chains).remarks()
+    asked = recipe(tiny_model, chains, **fields)
+    assert any(remark in text for text in asked.remarks())
+    written_out = Recipe.model_validate(asked.model_dump(by_alias=True))
+    assert written_out.remarks() == asked.remarks()
+
+
+@pytest.mark.parametrize("jepa", [{}, {"mode": "regular"}, {"mode": "text_code"}, {"mode": "monitor"}])
+def test_fields_that_a_run_finds_written_out_are_not_remarked_on(tiny_model, chains, jepa):
+    body = recipe(tiny_model, chains).model_dump(by_alias=True)
+    assert not Recipe.model_validate({**body, "jepa": {**body["jepa"], "panel_steps": 10, **jepa}}).remarks()
+
+
+@pytest.mark.parametrize(
+    "jepa", [{"lambda": 0}, {"mode": "regular"}, {"mode": "monitor"}, {"control": "same_compute"}]
+)
+def test_a_recipe_that_weighs_neither_loss_is_refused(tiny_model, chains, jepa):
+    with pytest.raises(ValidationError, match="leaves nothing to learn"):
+        recipe(tiny_model, chains, jepa={"gamma": 0, **jepa})

@@ -27,7 +27,9 @@ def found(family, tokenizer, examples):
                 "jepa": jepa,
             }
         )
-        return Preview(recipe, family, tokenizer, PromptSpec(system="Solve it."), list(examples), [])
+        return Preview(
+            "steps", [], recipe, family, tokenizer, PromptSpec(system="Solve it."), list(examples), []
+        )
 
     return make
 
