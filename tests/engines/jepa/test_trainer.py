@@ -155,13 +155,46 @@ def test_slow_weights_read_the_targets_and_follow_the_model(make_trainer):
     with torch.no_grad():
         same = model.encode_with(slow.weights, batch)
         assert torch.allclose(same[own > 0], model.encode(batch)[own > 0], atol=1e-6)
-        before = copy.deepcopy(slow.weights)
+        before = copy.deepcopy(slow.averages)
         for parameter in model.transformer.parameters():
             parameter.add_(0.1)
         assert torch.equal(model.encode_with(slow.weights, batch), same)
     slow.on_step_end(None, None, None)
     name = "layers.0.self_attn.q_proj.weight"
     assert torch.allclose(slow.weights[name], before[name] + 0.01, atol=1e-6)
+
+
+def test_the_slow_average_follows_weights_in_16_bits_too():
+    module = torch.nn.Linear(4, 4, bias=False, dtype=torch.bfloat16)
+    with torch.no_grad():
+        module.weight.fill_(1.0)
+        slow = SlowWeights(module, 0.99)
+        module.weight.fill_(1.125)
+    for _ in range(300):
+        slow.on_step_end(None, None, None)
+    assert slow.weights["weight"].dtype == torch.bfloat16
+    assert torch.allclose(slow.weights["weight"].float(), torch.full((4, 4), 1.119), atol=0.004)
+
+
+def test_with_an_adapter_only_the_adapter_is_averaged(make_trainer):
+    from peft import LoraConfig, get_peft_model
+
+    def adapted(model):
+        model.lm = get_peft_model(model.lm, LoraConfig(r=2, target_modules=["q_proj", "v_proj"]))
+
+    trainer = make_trainer(prepared=adapted, target_grad="ema")
+    slow = trainer.slow.weights
+    assert slow and all("lora_" in name for name in slow)
+    [inputs], _ = trainer.get_batch_samples(iter([{"rows": trainer.train_dataset}]), 1, torch.device("cpu"))
+    batch, model = inputs["inputs"].batch, trainer.jepa
+    with torch.no_grad():
+        before = model.encode_with(slow, batch)
+        for name, parameter in model.lm.named_parameters():
+            if "lora_B" in name:
+                parameter.fill_(0.3)
+        assert torch.equal(model.encode_with(slow, batch), before)
+        assert not torch.allclose(model.encode(batch), before, atol=1e-2)
+    assert not before.requires_grad
 
 
 def test_predictors_differ_are_of_the_vocabularys_size_and_the_same_for_a_seed(make_lm):
