@@ -182,6 +182,32 @@ def test_the_proof_the_steps_and_the_predictor_lie_beside_an_ordinary_adapter(ti
     assert json.loads((attempt.dir / "run.json").read_text())["changed_parameters"] > 0.9
 
 
+@pytest.mark.parametrize("chain", ["continue", "merge"])
+def test_what_is_saved_is_an_ordinary_model_that_is_trained_on_and_evaluated(
+    tiny_model, chains, trained, make_run, read_events, chain
+):
+    from engines import eval as evaluation
+
+    short = {"max_steps": 1, "jepa": {"panel_steps": 1}}
+    first, _ = trained("first", **short)
+    second = make_run("second", inputs={"first": first.dir})
+    lora = {"r": 2} if chain == "merge" else {"r": 4, "lora_alpha": 8}
+    fields = {**short, "model": {"from": "first"}, "chain": chain, "lora": lora}
+    run(recipe(tiny_model, chains, **fields), second)
+    assert (second.dir / "predictor.safetensors").is_file()
+    assert not list(second.model.glob("predictor*"))
+    assert (second.model / "tokenizer.json").read_bytes() == (first.model / "tokenizer.json").read_bytes()
+    sizes = json.loads((second.model / "tokenizer.json").read_text())["model"]["vocab"]
+    assert sizes == json.loads((tiny_model / "tokenizer.json").read_text())["model"]["vocab"]
+    asked = make_run("asked", inputs={"second": second.dir})
+    body = {
+        **{"engine": "eval", "model": {"from": "second"}, "device": "cpu", "prompt": {"system": ""}},
+        **{"task": {"name": "gsm8k", "path": str(chains)}, "limit": 2, "sampling": {"max_new_tokens": 4}},
+    }
+    evaluation.run(evaluation.Recipe.model_validate(body), asked)
+    assert len([event for event in read_events(asked) if event["kind"] == "example"]) == 2
+
+
 def test_how_a_batch_is_split_changes_no_loss_and_no_gradient(trained):
     one_step = {"train_samples": 8, "max_steps": 1, "jepa": {"lambda": 1.0}}
     _, whole = trained("whole", **one_step, per_device_train_batch_size=8, gradient_accumulation_steps=1)
