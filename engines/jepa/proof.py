@@ -59,11 +59,7 @@ def prove_mask(
     At least one row must hold predictors or copies. Draws nothing from the global random state.
     """
     batch = collate(rows, pad_token=pad_token, multiple_of=multiple_of).to(_device(model))
-    with (
-        _still(model),
-        torch.no_grad(),
-        torch.autocast(batch.group.device.type, torch.bfloat16, enabled=bf16),
-    ):
+    with _still(model, bf16):
         leak, control, sensitivity, watched = _perturb(model, rows, batch)
         proof = Proof(
             attention=str(model.config.get_text_config()._attn_implementation),
@@ -79,11 +75,15 @@ def prove_mask(
     return proof
 
 
-def prove_language(model: JepaModel, rows: Sequence[PackedRow], *, pad_token: int) -> float:
+def prove_language(
+    model: JepaModel, rows: Sequence[PackedRow], *, pad_token: int, bf16: bool = False
+) -> float:
     """The last of the above alone, of rows in which there is nothing to be kept apart; relative to the logits' size."""
-    with _still(model), torch.no_grad():
-        found = _language(model, rows, collate(rows, pad_token=pad_token).to(_device(model)))
-    if not found <= _largest_difference(_dtype(model)):
+    batch = collate(rows, pad_token=pad_token).to(_device(model))
+    with _still(model, bf16):
+        found = _language(model, rows, batch)
+    dtype = torch.bfloat16 if bf16 else _dtype(model)
+    if not found <= _LARGEST_DIFFERENCE.get(dtype, _LARGEST_DIFFERENCE_16_BIT):
         raise RecipeError(
             f"model: logits differ from the model's own (by {found:.1e}), so its language loss would not be that of `sft`",
             hint="use a model of another architecture, or `engine: sft`",
@@ -93,7 +93,7 @@ def prove_language(model: JepaModel, rows: Sequence[PackedRow], *, pad_token: in
 
 def check(proof: Proof, *, experts: bool, dtype: torch.dtype) -> None:
     """Refuse a model for which the proof does not hold."""
-    largest = _largest_difference(dtype)
+    largest = _LARGEST_DIFFERENCE.get(dtype, _LARGEST_DIFFERENCE_16_BIT)
     findings = {
         f"a token's state depends on what it must not see (by {proof.leak:.1e})": proof.leak
         > _LARGEST_LEAK["experts" if experts else "dense"],
@@ -106,9 +106,8 @@ def check(proof: Proof, *, experts: bool, dtype: torch.dtype) -> None:
         > largest,
     }
     # Written so that nan, which compares as false, is a finding too.
-    numbers = (proof.leak, proof.control, proof.sensitivity, proof.equivalence, proof.language)
     failed = [text for text, found in findings.items() if found]
-    if any(number != number for number in numbers):
+    if any(value != value for value in asdict(proof).values()):
         failed.append("some states are not numbers")
     if failed:
         raise RecipeError(
@@ -220,18 +219,15 @@ def _relative(found: Tensor, expected: Tensor) -> float:
 
 
 @contextmanager
-def _still(model: JepaModel) -> Iterator[None]:
-    """Without dropout."""
+def _still(model: JepaModel, bf16: bool) -> Iterator[None]:
+    """Without dropout and gradients, in mixed precision where training is."""
     training = model.training
     model.eval()
     try:
-        yield
+        with torch.no_grad(), torch.autocast(_device(model).type, torch.bfloat16, enabled=bf16):
+            yield
     finally:
         model.train(training)
-
-
-def _largest_difference(dtype: torch.dtype) -> float:
-    return _LARGEST_DIFFERENCE.get(dtype, _LARGEST_DIFFERENCE_16_BIT)
 
 
 def _has_experts(config: Any) -> bool:

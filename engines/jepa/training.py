@@ -126,9 +126,9 @@ def _panel(run: Run, packing: Packing, held_out: Sequence[SteppedRow]) -> Panel 
 def _check(recipe: JepaRecipe, run: Run, ready: Prepared, model: JepaModel, packed: list[PackedRow]) -> None:
     """Refuse what has nothing to predict or cannot be kept apart; prove the rest, and write the proof down."""
     block = recipe.jepa
-    pad = ready.tokenizer.pad_token_id
+    pad, bf16 = ready.tokenizer.pad_token_id, supervised_arguments(recipe, run, ready.device)["bf16"]
     if block.mode == "regular":
-        prove_language(model, _shortest(packed), pad_token=pad)
+        prove_language(model, _shortest(packed), pad_token=pad, bf16=bf16)
         return
     if not any(row.pairs for row in packed[: len(ready.rows)]):
         raise RecipeError(
@@ -144,7 +144,7 @@ def _check(recipe: JepaRecipe, run: Run, ready: Prepared, model: JepaModel, pack
     rows = _shortest([row for row in packed if row.pairs])
     check_answers_are_hidden(rows)
     if all(len(row.segments) == 1 for row in rows):  # every embedding is read in the ordinary row
-        prove_language(model, rows, pad_token=pad)
+        prove_language(model, rows, pad_token=pad, bf16=bf16)
         return
     prove = partial(prove_mask, model, rows, pad_token=pad, multiple_of=FLEX_BLOCK if block.is_flex else 1)
     with model.attention("flex_attention" if block.is_flex else None):

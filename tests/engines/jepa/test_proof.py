@@ -157,8 +157,9 @@ def test_logits_that_a_model_scales_are_scaled_or_it_is_refused(make_model, step
     rows = [plain(row) for row in stepped_rows_by_hand]
     granite = make_model("granite", logits_scaling=8.0)
     assert prove_language(granite, rows, pad_token=0) < 1e-5
-    with pytest.raises(RecipeError, match="logits differ from the model's own"):
-        prove_language(make_model("cohere", logit_scale=0.25), rows, pad_token=0)
+    for bf16 in (False, True):
+        with pytest.raises(RecipeError, match="logits differ from the model's own"):
+            prove_language(make_model("cohere", logit_scale=0.25), rows, pad_token=0, bf16=bf16)
 
 
 def test_flash_attention_is_refused_by_name(make_lm):
