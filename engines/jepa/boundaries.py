@@ -100,8 +100,8 @@ def map_steps(
 ) -> tuple[tuple[Step, ...], int, int, int]:
     """The steps as tokens, from token `first` on; then the three counts of shared tokens that a `SteppedRow` has.
 
-    A token belongs to the first step that it overlaps, so that none is cut. A step without a token of its own is left
-    out: all of it is in the last token of the one before.
+    A token belongs to the first step that it overlaps, so that none is cut. A step without a token of its own text is
+    left out, since there is nothing to read it at: all of that text is in the last token of the one before.
     """
     found: list[Step] = []
     token, merged, merged_separators, merged_edges = first, 0, 0, 0
@@ -114,7 +114,7 @@ def map_steps(
         content_end = token
         while token < len(spans) and spans[token][0] < step.end:
             token += 1
-        if token == start:
+        if content_end == start:
             continue
         merged_edges += not found and spans[start][0] < step.start
         reaches = spans[token - 1][1]

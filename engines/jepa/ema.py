@@ -15,28 +15,37 @@ FILE = "ema.safetensors"
 
 
 class SlowWeights(TrainerCallback):
-    """Copies of a module's trained parameters, by name, that follow them after each optimizer step."""
+    """Copies of a module's trained parameters, by name, that follow them after each optimizer step.
+
+    In float32 whatever the parameters are in: of a hundredth of a small update nothing is left in 16 bits.
+    """
 
     def __init__(self, module: Any, momentum: float) -> None:
         self._module = module
         self._momentum = momentum
-        self.weights: dict[str, Tensor] = {
-            name: parameter.detach().clone()
+        self.averages: dict[str, Tensor] = {
+            name: parameter.detach().float().clone()
             for name, parameter in module.named_parameters()
             if parameter.requires_grad
         }
 
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        """The average in the dtype of each parameter, to compute with."""
+        trained = dict(self._module.named_parameters())
+        return {name: slow.to(trained[name].dtype) for name, slow in self.averages.items()}
+
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         trained = dict(self._module.named_parameters())
         with torch.no_grad():
-            for name, slow in self.weights.items():
-                slow.lerp_(trained[name].detach(), 1 - self._momentum)
+            for name, slow in self.averages.items():
+                slow.lerp_(trained[name].detach().float(), 1 - self._momentum)
 
     def save(self, directory: Path) -> None:
         save_file(
-            {name: tensor.cpu().contiguous() for name, tensor in self.weights.items()}, directory / FILE
+            {name: tensor.cpu().contiguous() for name, tensor in self.averages.items()}, directory / FILE
         )
 
     def load(self, directory: Path) -> None:
         for name, tensor in load_file(directory / FILE).items():
-            self.weights[name].copy_(tensor)
+            self.averages[name].copy_(tensor)

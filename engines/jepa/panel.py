@@ -13,12 +13,15 @@ from engines.jepa.fields import JepaBlock
 from engines.jepa.layout import PackedRow
 from engines.jepa.model import embeddings_at, read
 from engines.jepa.retrieval import (
+    centred,
     cosines,
     effective_rank,
+    linear_r2,
     margin,
     mean_direction_energy,
     retrieval,
     spread,
+    uniformity,
 )
 from engines.jepa.rows import SteppedRow
 from engines.run import Run
@@ -74,7 +77,9 @@ class Panel(TrainerCallback):
         different = texts[right][:, None] != texts[None, :]
         everywhere = retrieval(scores, right, different)
         is_target = torch.zeros(len(candidates), dtype=torch.bool).index_fill(0, right, True)
-        paired, apart = margin(scores, right, different & ~own_row & is_target)
+        unrelated = different & ~own_row & is_target
+        paired, apart = margin(scores, right, unrelated)
+        centred_paired, centred_apart = margin(cosines(*centred(predictions, candidates)), right, unrelated)
         loss = distances(
             self._block.distance, predictions, targets, temperature=self._block.temperature
         ).mean()
@@ -86,9 +91,12 @@ class Panel(TrainerCallback):
             "chance": everywhere["chance"],
             "cosine": paired,
             "margin": paired - apart,
+            "centred_margin": centred_paired - centred_apart,
+            "linear_r2": linear_r2(predictions, targets, pair_rows),
             "effective_rank": effective_rank(candidates),
             "energy": mean_direction_energy(candidates),
             "spread": spread(candidates),
+            "uniformity": uniformity(candidates),
         }
         if bool((different & own_row).any()):
             hard = retrieval(scores, right, different & own_row)

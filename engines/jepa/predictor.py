@@ -38,7 +38,8 @@ class Predictor(nn.Module):
         """The predictions from states `(P, hidden)`, in float32 where there is a layer."""
         if isinstance(self.head, nn.Identity):
             return states
-        predictions: Tensor = self.head(states.float())
+        with torch.autocast(states.device.type, enabled=False):
+            predictions: Tensor = self.head(states.float())
         return predictions
 
 

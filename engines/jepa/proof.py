@@ -21,6 +21,7 @@ from torch import Tensor
 from engines.jepa.collate import PackedBatch, collate
 from engines.jepa.layout import PackedRow
 from engines.jepa.model import JepaModel
+from engines.jepa.reach import reachable
 from engines.recipe.errors import RecipeError
 
 _QUERIES = 8
@@ -50,13 +51,15 @@ class Proof:
         return {**asdict(self), "held": True}
 
 
-def prove_mask(model: JepaModel, rows: Sequence[PackedRow], *, pad_token: int, multiple_of: int = 1) -> Proof:
-    """Measure all of the above on packed rows. RecipeError says what does not hold.
+def prove_mask(
+    model: JepaModel, rows: Sequence[PackedRow], *, pad_token: int, multiple_of: int = 1, bf16: bool = False
+) -> Proof:
+    """Measure all of the above on packed rows, with `bf16` in mixed precision. RecipeError says what does not hold.
 
     At least one row must hold predictors or copies. Draws nothing from the global random state.
     """
     batch = collate(rows, pad_token=pad_token, multiple_of=multiple_of).to(_device(model))
-    with _still(model), torch.no_grad():
+    with _still(model, bf16):
         leak, control, sensitivity, watched = _perturb(model, rows, batch)
         proof = Proof(
             attention=str(model.config.get_text_config()._attn_implementation),
@@ -68,8 +71,24 @@ def prove_mask(model: JepaModel, rows: Sequence[PackedRow], *, pad_token: int, m
             equivalence=_equivalence(model, rows, batch),
             language=_language(model, rows, batch),
         )
-    check(proof, experts=_has_experts(model.config), dtype=_dtype(model))
+    check(proof, experts=_has_experts(model.config), dtype=torch.bfloat16 if bf16 else _dtype(model))
     return proof
+
+
+def prove_language(
+    model: JepaModel, rows: Sequence[PackedRow], *, pad_token: int, bf16: bool = False
+) -> float:
+    """The last of the above alone, of rows in which there is nothing to be kept apart; relative to the logits' size."""
+    batch = collate(rows, pad_token=pad_token).to(_device(model))
+    with _still(model, bf16):
+        found = _language(model, rows, batch)
+    dtype = torch.bfloat16 if bf16 else _dtype(model)
+    if not found <= _LARGEST_DIFFERENCE.get(dtype, _LARGEST_DIFFERENCE_16_BIT):
+        raise RecipeError(
+            f"model: logits differ from the model's own (by {found:.1e}), so its language loss would not be that of `sft`",
+            hint="use a model of another architecture, or `engine: sft`",
+        )
+    return found
 
 
 def check(proof: Proof, *, experts: bool, dtype: torch.dtype) -> None:
@@ -87,34 +106,14 @@ def check(proof: Proof, *, experts: bool, dtype: torch.dtype) -> None:
         > largest,
     }
     # Written so that nan, which compares as false, is a finding too.
-    numbers = (proof.leak, proof.control, proof.sensitivity, proof.equivalence, proof.language)
     failed = [text for text, found in findings.items() if found]
-    if any(number != number for number in numbers):
+    if any(value != value for value in asdict(proof).values()):
         failed.append("some states are not numbers")
     if failed:
         raise RecipeError(
             f"model: attention `{proof.attention}` does not keep the parts of a row apart: {'; '.join(failed)}",
             hint="use another `model.attn_implementation` (sdpa, eager), another model, or `jepa.mode: regular`",
         )
-
-
-def sees(row: PackedRow) -> Tensor:
-    """Who sees whom directly, `(L, L)` bool, by the rule of `layout.may_attend`: not by the code that makes masks."""
-    group, reach = torch.tensor(row.group), torch.tensor(row.reach)
-    place = torch.arange(len(group))
-    in_block = (group[None, :] == group[:, None]) & (place[None, :] <= place[:, None])
-    return torch.where(group[None, :] == 0, place[None, :] < reach[:, None], in_block)
-
-
-def reachable(row: PackedRow, queries: Sequence[int]) -> Tensor:
-    """On whom these tokens depend through any number of layers, `(Q, L)` bool: the transitive closure of `sees`."""
-    direct = sees(row)
-    found = direct[list(queries)]
-    while True:
-        further = found | (found.float() @ direct.float() > 0)
-        if torch.equal(further, found):
-            return found
-        found = further
 
 
 def _watched(row: PackedRow) -> list[int]:
@@ -220,12 +219,13 @@ def _relative(found: Tensor, expected: Tensor) -> float:
 
 
 @contextmanager
-def _still(model: JepaModel) -> Iterator[None]:
-    """Without dropout."""
+def _still(model: JepaModel, bf16: bool) -> Iterator[None]:
+    """Without dropout and gradients, in mixed precision where training is."""
     training = model.training
     model.eval()
     try:
-        yield
+        with torch.no_grad(), torch.autocast(_device(model).type, torch.bfloat16, enabled=bf16):
+            yield
     finally:
         model.train(training)
 

@@ -18,7 +18,8 @@ from engines.jepa.model import JepaModel
 from engines.jepa.packing import Packing
 from engines.jepa.panel import Panel
 from engines.jepa.predictor import make_predictor, save_predictor
-from engines.jepa.proof import prove_mask
+from engines.jepa.proof import prove_language, prove_mask
+from engines.jepa.reach import check_answers_are_hidden
 from engines.jepa.recipe import JepaRecipe
 from engines.jepa.refusals import check_masks_are_kept, check_positions
 from engines.jepa.rows import SteppedRow
@@ -168,7 +169,9 @@ def _panel(run: Run, packing: Packing, held_out: Sequence[SteppedRow]) -> Panel 
 def _check(recipe: JepaRecipe, run: Run, ready: Prepared, model: JepaModel, packed: list[PackedRow]) -> None:
     """Refuse what has nothing to predict or cannot be kept apart; prove the rest, and write the proof down."""
     block = recipe.jepa
+    pad, bf16 = ready.tokenizer.pad_token_id, supervised_arguments(recipe, run, ready.device)["bf16"]
     if block.mode == "regular":
+        prove_language(model, _shortest(packed), pad_token=pad, bf16=bf16)
         return
     if not any(row.pairs for row in packed[: len(ready.rows)]):
         raise RecipeError(
@@ -181,16 +184,26 @@ def _check(recipe: JepaRecipe, run: Run, ready: Prepared, model: JepaModel, pack
             "jepa.attention: `flex_attention` trains on CUDA only, and this device is a CPU",
             hint="leave it out: the model's own kernel takes the mask too",
         )
-    apart = [row for row in packed if len(row.segments) > 1]
-    if not apart:  # every embedding is read in the ordinary row
+    rows = _shortest([row for row in packed if row.pairs])
+    check_answers_are_hidden(rows)
+    if all(len(row.segments) == 1 for row in rows):  # every embedding is read in the ordinary row
+        prove_language(model, rows, pad_token=pad, bf16=bf16)
         return
-    rows = sorted(apart, key=lambda row: (-min(len(row.segments), _PARTS), len(row.input_ids)))[:_PROVED]
-    pad, multiple = ready.tokenizer.pad_token_id, FLEX_BLOCK if block.is_flex else 1
+    prove = partial(prove_mask, model, rows, pad_token=pad, multiple_of=FLEX_BLOCK if block.is_flex else 1)
     with model.attention("flex_attention" if block.is_flex else None):
         check_masks_are_kept(model.config)
-        proof = prove_mask(model, rows, pad_token=pad, multiple_of=multiple)
-    write_whole(run.dir / PROOF, json.dumps(proof.as_json(), indent=2) + "\n")
+        proof = prove().as_json()
+        if supervised_arguments(recipe, run, ready.device)[
+            "bf16"
+        ]:  # as it is trained; looser, since it rounds
+            proof["mixed_precision"] = prove(bf16=True).as_json()
+    write_whole(run.dir / PROOF, json.dumps(proof, indent=2) + "\n")
     run.events.emit("artifact", name="mask_proof", path=PROOF)
+
+
+def _shortest(rows: Sequence[PackedRow]) -> list[PackedRow]:
+    """Those that the proof looks at."""
+    return sorted(rows, key=lambda row: (-min(len(row.segments), _PARTS), len(row.input_ids)))[:_PROVED]
 
 
 def _slow_weights(recipe: JepaRecipe, model: JepaModel) -> SlowWeights | None:

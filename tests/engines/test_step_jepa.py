@@ -95,6 +95,41 @@ def test_the_language_loss_is_that_of_ordinary_training_and_of_sft(
     assert metrics(steps, "lm_loss")[8] != pytest.approx(metrics(regular, "lm_loss")[8], abs=1e-6)
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"train_samples": 7},  # the last step of an epoch accumulates one batch of two and one of one
+        {"train_samples": 5, "lora": None, "gradient_accumulation_steps": 4},
+        {"bf16": True},
+        {"bf16": True, "lora": None, "model_fields": {"attn_implementation": "eager"}},
+        {"gradient_checkpointing": True},
+    ],
+    ids=str,
+)
+def test_it_is_that_of_sft_however_rows_are_batched_and_computed(
+    tiny_model, chains, trained, make_run, read_events, fields
+):
+    from engines import sft
+
+    fields = {"train_samples": 8, "learning_rate": 1e-4, **fields}
+    if "model_fields" in fields:
+        fields["model"] = {"base": str(tiny_model), **fields.pop("model_fields")}
+    body = recipe(tiny_model, chains, **fields).model_dump(by_alias=True, exclude={"steps", "jepa"})
+    ordinary = make_run("sft")
+    sft.run(sft.Recipe.model_validate({**body, "engine": "sft"}), ordinary)
+    expected = metrics(read_events(ordinary), "loss")
+    for jepa, tolerance in (({"mode": "regular"}, 1e-6), ({"mode": "monitor", "panel_steps": 100}, 1e-4)):
+        attempt, events = trained(jepa["mode"], **fields, jepa=jepa)
+        found = metrics(events, "lm_loss")
+        assert list(found) == list(expected)
+        # Gradients in 16 bits are rounded in another order: a thousandth, where another label would be tenths.
+        rounding = 1e-3 if fields.get("bf16") else tolerance
+        assert list(found.values()) == pytest.approx(list(expected.values()), rel=rounding), jepa
+        if fields.get("bf16") and jepa["mode"] == "monitor":
+            mixed = json.loads((attempt.dir / "mask_proof.json").read_text())["mixed_precision"]
+            assert mixed["held"] and mixed["leak"] == 0
+
+
 def test_every_step_is_logged_and_the_panel_every_few(trained):
     _, events = trained()
     for name in (
@@ -120,7 +155,7 @@ def test_every_step_is_logged_and_the_panel_every_few(trained):
             "cosine",
             "margin",
         ),
-        *("effective_rank", "energy", "spread"),
+        *("effective_rank", "energy", "spread", "uniformity", "centred_margin", "linear_r2"),
     ):
         assert sorted(metrics(events, f"panel/{name}")) == [0, 4, 8], name
     assert sorted(metrics(events, "jepa_grad_ratio")) == sorted(metrics(events, "jepa_grad_cosine")) == [1, 5]
@@ -148,6 +183,32 @@ def test_the_proof_the_steps_and_the_predictor_lie_beside_an_ordinary_adapter(ti
     assert (tokens - before).abs().max() < 8 * 5e-3 + 1e-6  # began there
     assert not [name for name in load_file(attempt.model / "adapter_model.safetensors") if "lora" not in name]
     assert json.loads((attempt.dir / "run.json").read_text())["changed_parameters"] > 0.9
+
+
+@pytest.mark.parametrize("chain", ["continue", "merge"])
+def test_what_is_saved_is_an_ordinary_model_that_is_trained_on_and_evaluated(
+    tiny_model, chains, trained, make_run, read_events, chain
+):
+    from engines import eval as evaluation
+
+    short = {"max_steps": 1, "jepa": {"panel_steps": 1}}
+    first, _ = trained("first", **short)
+    second = make_run("second", inputs={"first": first.dir})
+    lora = {"r": 2} if chain == "merge" else {"r": 4, "lora_alpha": 8}
+    fields = {**short, "model": {"from": "first"}, "chain": chain, "lora": lora}
+    run(recipe(tiny_model, chains, **fields), second)
+    assert (second.dir / "predictor.safetensors").is_file()
+    assert not list(second.model.glob("predictor*"))
+    assert (second.model / "tokenizer.json").read_bytes() == (first.model / "tokenizer.json").read_bytes()
+    sizes = json.loads((second.model / "tokenizer.json").read_text())["model"]["vocab"]
+    assert sizes == json.loads((tiny_model / "tokenizer.json").read_text())["model"]["vocab"]
+    asked = make_run("asked", inputs={"second": second.dir})
+    body = {
+        **{"engine": "eval", "model": {"from": "second"}, "device": "cpu", "prompt": {"system": ""}},
+        **{"task": {"name": "gsm8k", "path": str(chains)}, "limit": 2, "sampling": {"max_new_tokens": 4}},
+    }
+    evaluation.run(evaluation.Recipe.model_validate(body), asked)
+    assert len([event for event in read_events(asked) if event["kind"] == "example"]) == 2
 
 
 def test_how_a_batch_is_split_changes_no_loss_and_no_gradient(trained):

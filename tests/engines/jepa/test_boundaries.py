@@ -147,6 +147,16 @@ def test_a_step_that_is_swallowed_by_the_token_before_it_is_left_out():
     assert len(row.steps) == 2 and row.merged == 1
 
 
+def test_a_step_of_which_only_the_separator_is_left_is_left_out():
+    """There would be no token to read it at, and `last_content` would read what stands before it."""
+    tokenizer = words("\n1")
+    spec = PromptSpec(system="")
+    [row] = stepped_rows(tokenizer, spec, [Example("a", "Q", "ab\n1\ncd", "2")], StepsBlock())
+    tokens = [tokenizer.convert_ids_to_tokens(row.input_ids[step.start : step.end]) for step in row.steps]
+    assert tokens == [["a", "b", "\n1"], ["c", "d"]] and row.merged == 1
+    assert all(step.start < step.content_end for step in row.steps)
+
+
 def test_offsets_tile_the_text_whatever_blanks_and_bytes_the_tokenizer_leaves_out(tokenizer):
     text = "Snow  ☃ falls\n\n 3.5 cm é "
     spans = token_spans(tokenizer, text, tokenizer(text, add_special_tokens=False)["input_ids"])

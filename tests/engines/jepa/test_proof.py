@@ -5,7 +5,8 @@ import torch
 
 from engines.jepa.collate import collate
 from engines.jepa.layout import may_attend, pack, plain
-from engines.jepa.proof import Proof, check, prove_mask, reachable, sees
+from engines.jepa.proof import Proof, check, prove_language, prove_mask
+from engines.jepa.reach import reachable, sees
 from engines.jepa.refusals import check_masks_are_kept
 from engines.recipe.errors import RecipeError
 
@@ -66,6 +67,99 @@ def test_models_whose_layers_ignore_masks_are_refused_and_fail_the_proof(
         check_masks_are_kept(model.config)
     with pytest.raises(RecipeError, match="must not see"):
         prove_mask(model, [pack(row, predictors=2) for row in stepped_rows_by_hand], pad_token=0)
+
+
+def _rule(**changes):
+    """The rule of `masks.visible` with a mistake in it."""
+
+    def visible(group, reach, b, query, key):
+        query_group, key_group = group[b, query], group[b, key]
+        seen_of_original = reach[b, query] + changes.get("further", 0)
+        original = (key_group == 0) & (key < seen_of_original)
+        own_block = (key_group == query_group) & (key_group > 0)
+        if changes.get("any_group"):
+            own_block = (key_group > 0) & (query_group > 0)
+        if not changes.get("both_ways"):
+            own_block = own_block & (key <= query)
+        return original | own_block | (query == key)
+
+    return visible
+
+
+def test_the_rule_without_a_mistake_passes(make_model, stepped_rows_by_hand, monkeypatch):
+    monkeypatch.setattr("engines.jepa.masks.visible", _rule())
+    prove_mask(make_model("llama"), [pack(row, predictors=2) for row in stepped_rows_by_hand], pad_token=0)
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+@pytest.mark.parametrize("target", ["isolated", "question"])
+@pytest.mark.parametrize(
+    "mistake",
+    [{"further": 1}, {"further": -1}, {"further": 1000}, {"any_group": True}, {"both_ways": True}],
+    ids=str,
+)
+def test_every_mistake_in_the_mask_is_found_out(
+    make_model, stepped_rows_by_hand, monkeypatch, mistake, target, attention
+):
+    rows = [pack(row, predictors=2, target=target) for row in stepped_rows_by_hand]
+    monkeypatch.setattr("engines.jepa.masks.visible", _rule(**mistake))
+    with pytest.raises(RecipeError, match="does not keep the parts"):
+        prove_mask(make_model("llama", attention), rows, pad_token=0)
+
+
+def test_a_boolean_mask_for_eager_is_found_out(make_model, stepped_rows_by_hand, monkeypatch):
+    from engines.jepa.masks import attention_mask
+
+    monkeypatch.setattr(
+        "engines.jepa.model.attention_mask",
+        lambda batch, config, dtype: attention_mask(batch, config, dtype) == 0,
+    )
+    with pytest.raises(RecipeError, match="must not see"):
+        prove_mask(make_model("llama", "eager"), [pack(stepped_rows_by_hand[0], predictors=2)], pad_token=0)
+
+
+@pytest.mark.parametrize("family", ["mistral", "gemma2"])
+def test_a_dropped_window_is_found_out(make_model, stepped_rows_by_hand, monkeypatch, family):
+    from engines.jepa.masks import _one
+
+    monkeypatch.setattr("engines.jepa.masks._one", lambda *args: _one(*args[:3], None))
+    with pytest.raises(RecipeError, match="ordinary training"):
+        prove_mask(make_model(family), [pack(row, predictors=2) for row in stepped_rows_by_hand], pad_token=0)
+
+
+def test_positions_that_the_model_is_not_told_are_found_out(make_model, stepped_rows_by_hand, monkeypatch):
+    model = make_model("qwen3")
+    whole = model.transformer.forward
+
+    def without_positions(**inputs):
+        return whole(**{**inputs, "position_ids": None})
+
+    monkeypatch.setattr(model.transformer, "forward", without_positions)
+    with pytest.raises(RecipeError, match="separate forward passes"):
+        prove_mask(model, [pack(row, predictors=2) for row in stepped_rows_by_hand], pad_token=0)
+
+
+@pytest.mark.parametrize("family", ["llama", "gemma2"])
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_in_mixed_precision_nothing_leaks_and_leaks_are_found_out(
+    make_model, stepped_rows_by_hand, monkeypatch, family, attention
+):
+    model = make_model(family, attention)
+    rows = [pack(row, predictors=2) for row in stepped_rows_by_hand]
+    mixed = prove_mask(model, rows, pad_token=0, bf16=True)
+    assert mixed.leak == 0 and mixed.sensitivity != prove_mask(model, rows, pad_token=0).sensitivity
+    monkeypatch.setattr("engines.jepa.masks.visible", _rule(further=1))
+    with pytest.raises(RecipeError, match="must not see"):
+        prove_mask(model, rows, pad_token=0, bf16=True)
+
+
+def test_logits_that_a_model_scales_are_scaled_or_it_is_refused(make_model, stepped_rows_by_hand):
+    rows = [plain(row) for row in stepped_rows_by_hand]
+    granite = make_model("granite", logits_scaling=8.0)
+    assert prove_language(granite, rows, pad_token=0) < 1e-5
+    for bf16 in (False, True):
+        with pytest.raises(RecipeError, match="logits differ from the model's own"):
+            prove_language(make_model("cohere", logit_scale=0.25), rows, pad_token=0, bf16=bf16)
 
 
 def test_flash_attention_is_refused_by_name(make_lm):

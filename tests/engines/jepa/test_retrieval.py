@@ -1,8 +1,20 @@
+import math
+
 import pytest
 import torch
 
 from engines.jepa.alarm import collapse_warnings
-from engines.jepa.retrieval import cosines, effective_rank, margin, mean_direction_energy, retrieval, spread
+from engines.jepa.retrieval import (
+    centred,
+    cosines,
+    effective_rank,
+    linear_r2,
+    margin,
+    mean_direction_energy,
+    retrieval,
+    spread,
+    uniformity,
+)
 
 
 def test_retrieval_counts_first_places_ranks_and_chance():
@@ -32,6 +44,46 @@ def test_the_margin_is_between_pairs_and_unrelated_ones():
     scores = torch.tensor([[0.9, 0.1], [0.3, 0.7]])
     paired, apart = margin(scores, torch.tensor([0, 1]), ~torch.eye(2, dtype=torch.bool))
     assert (paired, apart) == pytest.approx((0.8, 0.2))
+
+
+def random(rows, width, seed=0):
+    return torch.randn(rows, width, generator=torch.Generator().manual_seed(seed))
+
+
+def test_uniformity_is_that_by_hand():
+    assert uniformity(torch.ones(5, 4)) == pytest.approx(0, abs=1e-6)
+    corners = torch.tensor([[2.0, 0.0], [0.0, 1.0], [-3.0, 0.0]])  # squared distances 2, 4 and 2
+    expected = math.log((2 * math.exp(-4) + math.exp(-8)) / 3)
+    assert uniformity(corners) == pytest.approx(expected, abs=1e-6)
+    assert uniformity(random(200, 512)) == pytest.approx(-4, abs=0.1)
+
+
+def test_a_margin_that_a_common_direction_hides_is_there_after_centring():
+    own = random(20, 16)
+    predictions, targets = 100 + own, 100 + own
+    right, unrelated = torch.arange(20), ~torch.eye(20, dtype=torch.bool)
+    paired, apart = margin(cosines(predictions, targets), right, unrelated)
+    assert paired - apart < 1e-3
+    paired, apart = margin(cosines(*centred(predictions, targets)), right, unrelated)
+    assert paired - apart > 0.9
+
+
+def test_a_linear_map_explains_what_it_makes_and_nothing_of_what_it_does_not():
+    predictions, groups = random(90, 8), torch.arange(90) // 3
+    made = predictions @ random(8, 8, seed=1) + 5
+    assert linear_r2(predictions, made, groups) > 0.99
+    assert linear_r2(predictions, random(90, 8, seed=2), groups) < 0.05
+    assert math.isnan(linear_r2(predictions, made, torch.zeros(90)))
+
+
+def test_a_map_is_not_judged_by_the_examples_that_it_was_fitted_on():
+    """More dimensions than examples: any targets at all could be fitted."""
+    predictions, targets = random(40, 64), random(40, 64, seed=1)
+    assert linear_r2(predictions, targets, torch.arange(40)) < 0.05
+    # Nor by another step of the same example, from which it could be known.
+    doubled = torch.arange(40).repeat_interleave(2)
+    twice = (predictions.repeat_interleave(2, dim=0), targets.repeat_interleave(2, dim=0))
+    assert linear_r2(*twice, torch.arange(80)) > 0.5 > 0.05 > linear_r2(*twice, doubled)
 
 
 START = {"jepa_loss": 0.8, "retrieval": 0.01, "margin": 0.0, "energy": 0.5, "spread": 0.6, "pairs": 300}

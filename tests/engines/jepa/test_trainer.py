@@ -86,6 +86,80 @@ def test_the_loss_is_gamma_times_one_plus_lambda_times_the_other(make_trainer):
     assert both == pytest.approx(3 * language + 0.5 * embedding, rel=1e-6)
 
 
+def test_a_dropped_step_keeps_gamma_and_drops_no_language_loss(make_trainer):
+    trainer = make_trainer(gamma=3.0, loss_dropout=0.5)
+    trainer.state.global_step = next(step for step in range(40) if trainer.packing.is_dropped(step))
+    found, loss = gradients(trainer, 1)
+    language, ordinary = gradients(make_trainer(mode="regular"), 1)
+    assert loss == pytest.approx(3 * ordinary, rel=1e-6) and not found["predictor.tokens"].any()
+    assert largest_difference({name: 3 * language[name] for name in language}, found) < 1e-6
+
+
+@pytest.mark.parametrize("family", ["llama", "gemma2", "granite"])
+def test_the_language_loss_is_the_one_that_the_model_computes_itself(make_trainer, family):
+    """Labels are those of the next token: the model shifts its own."""
+    trainer = make_trainer(family)
+    rows = trainer.train_dataset
+    with torch.no_grad():
+        own = [
+            trainer.jepa.lm(input_ids=torch.tensor([row.input_ids]), labels=torch.tensor([row.labels])).loss
+            for row in rows
+        ]
+    counts = [sum(label != -100 for label in row.labels[1:]) for row in rows]
+    expected = sum(float(loss) * count for loss, count in zip(own, counts, strict=True)) / sum(counts)
+    _, found = gradients(make_trainer(family, **{"lambda": 0.0}), 1)
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("mode", ["steps", "monitor"])
+@pytest.mark.parametrize("family", ["llama", "gemma2"])
+def test_activations_computed_again_give_the_same_gradients(make_trainer, family, mode):
+    """With an adapter too, where no embedding needs a gradient."""
+    from peft import LoraConfig, get_peft_model
+
+    def adapted(model):
+        model.lm = get_peft_model(model.lm, LoraConfig(r=2, target_modules=["q_proj", "v_proj"]))
+        model.predictor.requires_grad_(mode != "monitor")
+
+    options = {"prepared": adapted, "mode": mode, "predictors": 0 if mode == "monitor" else 2}
+    kept, loss = gradients(make_trainer(family, **options), 1)
+    trainer = make_trainer(family, **options)
+    trainer.model.gradient_checkpointing_enable()
+    again, same = gradients(trainer, 1)
+    assert kept.keys() == again.keys() and any("lora_B" in name and kept[name].any() for name in kept)
+    assert loss == pytest.approx(same, rel=1e-6) and largest_difference(kept, again) < 1e-6
+
+
+def test_the_logged_embedding_loss_is_the_mean_over_the_steps_that_had_one(make_trainer):
+    trainer = make_trainer(loss_dropout=0.5)
+    _, language = gradients(make_trainer(mode="regular"), 1)
+    expected = []
+    for step in range(8):
+        trainer.state.global_step = step
+        _, loss = gradients(trainer, 2)
+        if not trainer.packing.is_dropped(step):
+            expected.append(loss - language)
+    assert 0 < len(expected) < 8
+    assert trainer._logged.take()["jepa_loss"] == pytest.approx(sum(expected) / len(expected), rel=1e-5)
+
+
+def test_what_is_trained_is_in_a_checkpoint_and_comes_back(make_trainer, tmp_path):
+    trainer = make_trainer(target_grad="ema", predictor="linear")
+    trainer.history.append({"step": 0, "margin": 0.5})
+    with torch.no_grad():
+        for tensor in (*trainer.jepa.parameters(), *trainer.slow.averages.values()):
+            tensor.add_(torch.randn(tensor.shape))
+    trainer._save(str(tmp_path / "checkpoint"))
+    other = make_trainer(target_grad="ema", predictor="linear")
+    other._load_from_checkpoint(str(tmp_path / "checkpoint"))
+    wanted, found = trainer.jepa.state_dict(), other.jepa.state_dict()
+    assert wanted.keys() == found.keys() and "predictor.head.weight" in wanted
+    assert all(torch.equal(wanted[name], found[name]) for name in wanted)
+    for name, average in trainer.slow.averages.items():
+        assert torch.equal(average, other.slow.averages[name])
+    assert other.history == trainer.history
+
+
 def test_gradients_of_the_two_losses_are_compared_without_being_changed(make_trainer):
     language, _ = gradients(make_trainer(**{"lambda": 0.0}), 1)
     embedding, _ = gradients(make_trainer(gamma=0.0), 1)
@@ -155,13 +229,46 @@ def test_slow_weights_read_the_targets_and_follow_the_model(make_trainer):
     with torch.no_grad():
         same = model.encode_with(slow.weights, batch)
         assert torch.allclose(same[own > 0], model.encode(batch)[own > 0], atol=1e-6)
-        before = copy.deepcopy(slow.weights)
+        before = copy.deepcopy(slow.averages)
         for parameter in model.transformer.parameters():
             parameter.add_(0.1)
         assert torch.equal(model.encode_with(slow.weights, batch), same)
     slow.on_step_end(None, None, None)
     name = "layers.0.self_attn.q_proj.weight"
     assert torch.allclose(slow.weights[name], before[name] + 0.01, atol=1e-6)
+
+
+def test_the_slow_average_follows_weights_in_16_bits_too():
+    module = torch.nn.Linear(4, 4, bias=False, dtype=torch.bfloat16)
+    with torch.no_grad():
+        module.weight.fill_(1.0)
+        slow = SlowWeights(module, 0.99)
+        module.weight.fill_(1.125)
+    for _ in range(300):
+        slow.on_step_end(None, None, None)
+    assert slow.weights["weight"].dtype == torch.bfloat16
+    assert torch.allclose(slow.weights["weight"].float(), torch.full((4, 4), 1.119), atol=0.004)
+
+
+def test_with_an_adapter_only_the_adapter_is_averaged(make_trainer):
+    from peft import LoraConfig, get_peft_model
+
+    def adapted(model):
+        model.lm = get_peft_model(model.lm, LoraConfig(r=2, target_modules=["q_proj", "v_proj"]))
+
+    trainer = make_trainer(prepared=adapted, target_grad="ema")
+    slow = trainer.slow.weights
+    assert slow and all("lora_" in name for name in slow)
+    [inputs], _ = trainer.get_batch_samples(iter([{"rows": trainer.train_dataset}]), 1, torch.device("cpu"))
+    batch, model = inputs["inputs"].batch, trainer.jepa
+    with torch.no_grad():
+        before = model.encode_with(slow, batch)
+        for name, parameter in model.lm.named_parameters():
+            if "lora_B" in name:
+                parameter.fill_(0.3)
+        assert torch.equal(model.encode_with(slow, batch), before)
+        assert not torch.allclose(model.encode(batch), before, atol=1e-2)
+    assert not before.requires_grad
 
 
 def test_predictors_differ_are_of_the_vocabularys_size_and_the_same_for_a_seed(make_lm):
@@ -174,3 +281,13 @@ def test_predictors_differ_are_of_the_vocabularys_size_and_the_same_for_a_seed(m
     assert 0.7 < float(tokens.norm(dim=-1).mean() / usual) < 1.5
     cosines = torch.nn.functional.cosine_similarity(tokens[:, None], tokens[None], dim=-1)
     assert cosines.fill_diagonal_(0).abs().max() < 0.9
+
+
+@pytest.mark.parametrize("kind", ["linear", "mlp"])
+def test_a_layer_predicts_in_float32_in_mixed_precision_too(make_lm, kind):
+    predictor = make_predictor(JepaBlock(predictor=kind), make_lm("llama").get_input_embeddings(), seed=3)
+    states = torch.randn(5, 32, generator=torch.Generator().manual_seed(0)).bfloat16()
+    alone = predictor(states)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = predictor(states)
+    assert mixed.dtype == torch.float32 and torch.equal(mixed, alone)
