@@ -7,8 +7,9 @@ from typing import Protocol
 
 _SHARES = {
     *("strict", "robust", "openai_strict", "lm_eval_flexible", "tpt_strict", "format_gap"),
-    *("thinking", "answered", "truncated", "avg", "pass", "maj", "maj_avg_gap"),
+    *("thinking", "answered", "contains", "truncated", "avg", "pass", "maj", "maj_avg_gap"),
     *("yield", "solved", "distinct", "distinct_ratio", "success_rate", "overlap_with_gold"),
+    *("retrieval", "chance", "hard_r1", "hard_chance", "energy"),
 }
 """Scores that are shares, without the round, the split and the number of samples that their names may have."""
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from textual.message import Message
 
 from cockpit.comparison import Comparison
+from cockpit.heat_maps import HeatMap
 from store.database import Database
 from store.jobs import Job
 from store.metrics import Bucket, Series
@@ -101,13 +102,15 @@ class QueueRead(Message):
 
 @dataclass
 class JobRead(Message):
-    """A job, the jobs it waits for, its newest values and what it scored."""
+    """A job, the jobs it waits for, its newest values, what it scored and what it warns of."""
 
     job: Job
     seconds_left: float | None
     waits_for: list[str]
     series: list[Series]
     scores: list[Score]
+    warning: str | None = None
+    """The newest that its worker gave in this attempt."""
 
 
 @dataclass
@@ -141,6 +144,7 @@ class HistoryRead(Message):
 class ResultsRead(Message):
     scores: list[Score]
     artifacts: list[Artifact]
+    heat_maps: list[HeatMap]
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 
+from cockpit import heat_maps
 from cockpit.figures import Pace
 from cockpit.messages import (
     CurvesRead,
@@ -60,7 +61,8 @@ def read_job(database: Database, pace: Pace, job_id: int) -> JobRead:
     ]
     left = pace.seconds_left(job) if job.status is Status.RUNNING else None
     series = metrics.list_series(database, [job_id])
-    return JobRead(job, left, waits_for, series, results.list_scores(database, [job_id]))
+    warning = results.newest_warning(database, job_id, since=job.started_at or 0.0)
+    return JobRead(job, left, waits_for, series, results.list_scores(database, [job_id]), warning)
 
 
 def read_curves(database: Database, job_id: int, names: Sequence[str], width: int) -> CurvesRead:
@@ -83,7 +85,11 @@ def read_history(database: Database, job_id: int) -> HistoryRead:
 
 
 def read_results(database: Database, job_id: int) -> ResultsRead:
-    return ResultsRead(results.list_scores(database, [job_id]), results.list_artifacts(database, job_id))
+    return ResultsRead(
+        results.list_scores(database, [job_id]),
+        results.list_artifacts(database, job_id),
+        heat_maps.read_heat_maps(database.run_dir(job_id)),
+    )
 
 
 def read_log(path: Path) -> LogRead:
@@ -102,8 +108,8 @@ def read_log(path: Path) -> LogRead:
     return LogRead(lines[:-1] if lines and not lines[-1] else lines, start)
 
 
-def log_stamp(path: Path) -> Callable[[], Hashable]:
-    """Differs when the log has grown or was replaced."""
+def file_stamp(path: Path) -> Callable[[], Hashable]:
+    """Differs when the file has grown or was replaced."""
 
     def stamp() -> Hashable:
         try:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from engines.prompts.spec import PromptSpec
-from engines.recipe.blocks import BaseRecipe, GenerationBlock, ModelBlock, SamplingBlock, Split, Task
+from engines.recipe.blocks import BaseRecipe, GenerationBlock, SamplingBlock, Split, SteerableModelBlock, Task
 from engines.run import Run
 from engines.tasks.grading import GRADERS, grade
 from engines.tasks.scored import ScoredExample
@@ -27,7 +27,7 @@ class Recipe(BaseRecipe):
     engine: Literal["eval"]
     stage: str = Field("eval", pattern=r"^[A-Za-z0-9._-]+$")
     """What is evaluated (`base`, `prep`, `full`, ...): the first part of the names of the files in `debug/`."""
-    model: ModelBlock
+    model: SteerableModelBlock
     """The model to evaluate."""
     task: Task
     """The questions and their grading."""

@@ -10,7 +10,6 @@ from pydantic import Field
 
 from engines.recipe.blocks import Traces
 from engines.run import Run
-from engines.tasks.example import Example
 from engines.training.supervised_fields import SupervisedRecipe
 
 PREP_SAMPLES = 128
@@ -35,32 +34,14 @@ def run(recipe: Recipe, run: Run) -> None:
     """Load, check, train, check, save."""
     from engines.tasks.loading import load_examples
     from engines.training.budget import Meter
+    from engines.training.solutions import worked_solutions
     from engines.training.supervised import train_supervised
 
-    examples = _training_examples(recipe, run)
+    count = recipe.train_samples or (PREP_SAMPLES if recipe.stage == "prep" else None)
+    examples = worked_solutions(recipe.task, recipe.traces, count, run)
     dev = load_examples(recipe.task, "dev")[: recipe.eval_samples] if recipe.eval_steps else []
     about = {"engine": "sft", "recipe": recipe.model_dump(mode="json", by_alias=True)}
     meter = Meter(run.dir)
     record = train_supervised(recipe, run, examples, dev, stage=recipe.stage, about=about, meter=meter)
     if record is not None:
         meter.budget.emit(run.events)
-
-
-def _training_examples(recipe: Recipe, run: Run) -> list[Example]:
-    """The task's own solutions, or the traces; `train_samples` of them in the seed's order."""
-    from engines.recipe.errors import RecipeError
-    from engines.tasks.loading import load_examples, test_examples, training_examples
-    from engines.tasks.splits import permuted
-    from engines.training.rows import read_traces, traces_file
-
-    count = recipe.train_samples or (PREP_SAMPLES if recipe.stage == "prep" else None)
-    if recipe.traces is None:
-        return training_examples(recipe.task, count, run.seed)
-    path = traces_file(recipe.traces, run)
-    traces = read_traces(path, load_examples(recipe.task, "dev") + test_examples(recipe.task))
-    if count is not None and count > len(traces):
-        raise RecipeError(
-            f"train_samples: {count} asked for, but {path} has {len(traces)} traces",
-            hint=f"ask for at most {len(traces)}",
-        )
-    return permuted(traces, run.seed)[:count]

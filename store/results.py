@@ -162,6 +162,19 @@ def list_messages(database: Database, job_id: int) -> list[Message]:
         return [Message(*row) for row in rows]
 
 
+def newest_warning(database: Database, job_id: int, since: float = 0.0) -> str | None:
+    """The newest of a worker's warnings that is no older than `since` (Unix seconds)."""
+    columns = messages.c
+    query = (
+        select(columns.text)
+        .where(columns.job_id == job_id, columns.level == "warning", columns.time >= since)
+        .order_by(columns.id.desc())
+        .limit(1)
+    )
+    with database.read() as connection:
+        return connection.execute(query).scalar_one_or_none()
+
+
 def list_transitions(database: Database, job_id: int) -> list[Transition]:
     columns = transitions.c
     query = select(columns.time, columns.from_status, columns.to_status, columns.attempt, columns.reason)

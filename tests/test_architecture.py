@@ -30,6 +30,7 @@ CONTROL_PLANE = [
     "cockpit.cli.live",
     "cockpit.cli.regrade",
     "cockpit.cli.report",
+    "cockpit.cli.engine",
     "cockpit.report.svg",
     "cockpit.report.text",
     "engines.statistics.crossed",
@@ -63,6 +64,7 @@ def test_the_control_plane_never_loads_the_training_stack(module: str) -> None:
         ["check", "smoke/command"],
         ["report", "none"],
         ["regrade", "1"],
+        ["engine"],
     ],
 )
 def test_a_command_answers_without_torch_or_textual(arguments: list[str], tmp_path: Path, home: Path) -> None:

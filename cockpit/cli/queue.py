@@ -8,7 +8,7 @@ import click
 
 from cockpit.cli import output
 from cockpit.cli.output import job_id, json_option, narrate, print_json
-from cockpit.figures import span
+from cockpit.figures import figure, span
 from cockpit.plain_text import plain_lines
 from store import jobs as store_jobs
 from store import machine, results
@@ -96,9 +96,9 @@ def show(job_id: int, as_json: bool) -> None:
         click.echo(f"attempt {attempt.number:<3} {attempt.outcome or 'runs'}, {took}{cpu}")
     for score in scores:
         interval = score.fields
-        shown = f"  [{interval['low']:.3f}, {interval['high']:.3f}]" if "low" in interval else ""
-        value = "" if score.value is None else f"{score.value:.4g}"
-        click.echo(output.clean(f"score       {score.name} {value}{shown}"))
+        bounds = [figure(score.name, interval[end]) for end in ("low", "high") if end in interval]
+        shown = f"  [{', '.join(bounds)}]" if bounds else ""
+        click.echo(output.clean(f"score       {score.name} {figure(score.name, score.value)}{shown}"))
     for artifact in artifacts:
         click.echo(output.clean(f"artifact    {artifact.name}  {artifact.path}"))
     for message in messages:

@@ -9,6 +9,7 @@ from cockpit.cli.output import json_option, narrate, print_json
 from cockpit.comparison import GRADERS
 from cockpit.report import contents, plots
 from cockpit.report.contents import Report
+from cockpit.report.heat_svg import Heat, heat_svg, of_grid, of_search
 from cockpit.report.plots import Plot
 from cockpit.report.points import AXES
 from store.database import StoreError, open_database
@@ -72,6 +73,12 @@ def _check_suffix(out: Path) -> None:
         raise click.UsageError(f"{out}: the name must end in .md or .svg")
 
 
+def _heats(found: Report) -> list[Heat]:
+    """The heat maps of an experiment: of its matrices over two fields, and of its searches for a steering."""
+    maps = [of_grid(grid, grader) for grid in found.grids for grader in GRADERS]
+    return [*maps, *(of_search(job_id, one) for job_id, one in found.heat_maps)]
+
+
 def _write(found: Report, out: Path, drawn: list[Plot]) -> None:
     from cockpit.report.svg import svg
     from cockpit.report.text import markdown
@@ -86,7 +93,11 @@ def _write(found: Report, out: Path, drawn: list[Plot]) -> None:
     else:
         paths = {plot.key: out.with_name(f"{out.stem}-{plot.key}.svg") for plot in drawn}
         files = {paths[plot.key]: svg(plot) for plot in drawn}
-        files[out] = markdown(found, {paths[plot.key].name: plot.title for plot in drawn})
+        titles = {paths[plot.key].name: plot.title for plot in drawn}
+        for heat in _heats(found):
+            path = out.with_name(f"{out.stem}-{heat.key}.svg")
+            files[path], titles[path.name] = heat_svg(heat), heat.title
+        files[out] = markdown(found, titles)
     for path, text in files.items():
         try:
             path.write_text(text, encoding="utf-8")

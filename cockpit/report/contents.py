@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from cockpit.comparison import GRADERS
+from cockpit.heat_maps import HeatMap, read_heat_maps
 from cockpit.report import rounds, verdicts
 from cockpit.report.evaluations import read_experiment
 from cockpit.report.grid import Grid, grids_of
@@ -24,6 +25,8 @@ class Report:
     against_references: list[Verdict]
     between_methods: list[Verdict]
     grids: list[Grid]
+    heat_maps: list[tuple[int, HeatMap]]
+    """Of searches for a steering, by job."""
     rounds: list[Rounds]
     traces: list[tuple[Job, dict[str, float]]]
     notes: list[str]
@@ -62,13 +65,15 @@ def build(database: Database, experiment: str | int) -> Report:
     """The report of an experiment as far as it has got. Raises StoreError when there is no such experiment."""
     found = read_experiment(database, experiment)
     points = points_of(found)
+    grids = grids_of(points)
     report = Report(
         found.name,
         found.protocol,
         points,
         verdicts.against_references(found, points),
-        verdicts.between_methods(points),
-        grids_of(points),
+        verdicts.between_methods(points, {grid.method for grid in grids}),
+        grids,
+        [(job.id, one) for job in found.jobs for one in read_heat_maps(database.run_dir(job.id))],
         rounds.rounds_of(found),
         rounds.traces_of(found),
         found.notes,

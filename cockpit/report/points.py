@@ -39,6 +39,11 @@ class Point:
     """Drawn as a line: a model without a budget, or the one that others start from."""
 
     @property
+    def method(self) -> str:
+        """The job of the recipe, without its combination of the matrix."""
+        return method_and_cell(next(iter(self.models.values())).model.name)[0]
+
+    @property
     def label(self) -> str:
         of_series = self.samples is not None and not self.is_reference
         return f"{self.series} {self.samples:g}" if of_series else self.series

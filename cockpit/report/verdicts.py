@@ -4,7 +4,7 @@ Both models answered the same questions, and are compared seed by seed. A model 
 with each of them: the verdict is then about this model, not about others that might have been trained in its place.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from cockpit.comparison import GRADERS, SIGNIFICANT
@@ -102,8 +102,12 @@ def against_references(experiment: Experiment, points: Iterable[Point]) -> list[
     return _adjusted(verdicts)
 
 
-def between_methods(points: Iterable[Point]) -> list[Verdict]:
-    """Every two methods at every budget that both have."""
+def between_methods(points: Iterable[Point], mapped: Collection[str] = ()) -> list[Verdict]:
+    """Every two methods at every budget that both have.
+
+    Two cells of a method that is `mapped`, a matrix over two fields, are not compared: the heat map shows them, and so
+    many tests would leave none of the others standing.
+    """
     budgets: dict[float, list[Point]] = {}
     for point in points:
         if point.samples is not None and not point.is_reference:
@@ -112,6 +116,8 @@ def between_methods(points: Iterable[Point]) -> list[Verdict]:
     for _, rivals in sorted(budgets.items()):
         for index, point in enumerate(rivals):
             for other in rivals[:index]:
+                if point.method == other.method and point.method in mapped:
+                    continue
                 verdicts += _judged(point, other.label, other.models)
     return _adjusted(verdicts)
 

@@ -9,7 +9,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Footer, Static
 
-from cockpit import reads
+from cockpit import heat_maps, reads
 from cockpit.feed import Feed
 from cockpit.figures import Pace
 from cockpit.messages import Compare, HistoryRead, JobRead, LogRead, ResultsRead
@@ -127,11 +127,13 @@ class JobScreen(Screen[None]):
             pane.watch_feed()
         elif name == "log":
             log = self._feed.database.run_dir(self._job_id) / LOG_FILE
-            self._feed.watch(self._target, lambda _: reads.read_log(log), reads.log_stamp(log))
+            self._feed.watch(self._target, lambda _: reads.read_log(log), reads.file_stamp(log))
         elif name == "history":
             self._feed.watch(self._target, partial(reads.read_history, job_id=self._job_id))
         elif name == "results":
-            self._feed.watch(self._target, partial(reads.read_results, job_id=self._job_id))
+            heat = self._feed.database.run_dir(self._job_id) / heat_maps.FILE
+            read = partial(reads.read_results, job_id=self._job_id)
+            self._feed.watch(self._target, read, reads.file_stamp(heat))
         elif isinstance(pane, TextView) and self._read:
             pane.show(job_text.recipe_lines(self._read.job))
 

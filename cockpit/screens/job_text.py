@@ -7,6 +7,7 @@ from cockpit.figures import clock, figure, fraction, number, span
 from cockpit.glyphs import STATUS_GLYPHS, progress_bar
 from cockpit.messages import HistoryRead, JobRead, ResultsRead
 from cockpit.plain_text import plain_line, plain_lines
+from cockpit.screens.heat_text import heat_lines
 from cockpit.widgets.cells import Cell
 from store.jobs import Job
 from store.results import Score
@@ -27,14 +28,29 @@ STATE_COLOURS: dict[str, str] = {
 _FIRST = (
     "strict", "robust", "openai_strict", "lm_eval_flexible", "tpt_strict", "thinking", "answered", "truncated"
 )  # fmt: skip
-_NEWEST = (
-    "loss", "eval_loss", "reward", "acc_robust", "dev_accuracy_strict", "learning_rate", "grad_norm", "tokens_per_second"
-)  # fmt: skip
+_NEWEST = {
+    "lm_loss": "lm_loss",
+    "jepa_loss": "jepa_loss",
+    "margin": "margin",
+    "retrieval": "R@1",
+    "effective_rank": "rank",
+    "loss": "loss",
+    "eval_loss": "eval_loss",
+    "reward": "reward",
+    "acc_robust": "acc_robust",
+    "dev_accuracy_strict": "dev_accuracy_strict",
+    "learning_rate": "learning_rate",
+    "grad_norm": "grad_norm",
+    "tokens_per_second": "tokens_per_second",
+}
+"""Metrics whose newest value the head shows, in this order, and how they are called there."""
+_PANEL = "panel/"
+"""What is measured on a fixed panel of examples is a figure of the job like any other."""
 _NAME_WIDTH = 40
 
 
 def head(read: JobRead, state: str, width: int) -> Content:
-    """Three lines: which job, how far, and its newest figures."""
+    """Three lines: which job, how far, and its newest figures; a fourth where the worker has warned of something."""
     job = read.job
     parts = [
         (f"#{job.id}  ", "$foreground 60%"),
@@ -45,7 +61,10 @@ def head(read: JobRead, state: str, width: int) -> Content:
     ]
     if job.attempt > 1:
         parts.append((f"  attempt {job.attempt}", "$foreground 60%"))
-    return Content.assemble(*parts, "\n", _how_far(read, width), "\n", _figures(read, width))
+    warning: list[tuple[str, str]] = []
+    if read.warning:
+        warning = [(f"\n! {plain_line(' '.join(read.warning.split()), 300)}", "bold $warning")]
+    return Content.assemble(*parts, "\n", _how_far(read, width), "\n", _figures(read, width), *warning)
 
 
 def _how_far(read: JobRead, width: int) -> Content:
@@ -74,13 +93,14 @@ def _figures(read: JobRead, width: int) -> Content:
         return Content(
             "   ".join(f"{name} {text}" for name, text in zip(("strict", "robust"), parts, strict=False))
         )
-    newest = {series.name: series for series in read.series}
+    measured = {series.name.removeprefix(_PANEL): series for series in read.series}
+    newest = measured | {series.name: series for series in read.series}
     line = ""
-    for name in _NEWEST:
-        figure = f"{name} {number(newest[name].last_value)}" if name in newest else ""
+    for name, label in _NEWEST.items():
+        text = f"{label} {figure(name, newest[name].last_value)}" if name in newest else ""
         # A figure that does not fit is left out: half a number is a wrong one.
-        if figure and len(line) + len(figure) + 5 <= width:
-            line += f"{'   ' if line else ''}{figure}"
+        if text and len(line) + len(text) + 5 <= width:
+            line += f"{'   ' if line else ''}{text}"
     return Content(line)
 
 
@@ -165,6 +185,7 @@ def result_lines(read: ResultsRead, run_dir: str) -> list[list[Cell]]:
             label = plain_line(name, _NAME_WIDTH).ljust(width)
             lines.append([(f"  {label}  ", "accent"), (_score_text(by_name[name]), "")])
         lines.append([])
+    lines += heat_lines(read.heat_maps)
     if read.artifacts:
         lines.append([("Files", "strong"), (f"  in {plain_line(run_dir)}", "muted")])
         for artifact in read.artifacts:

@@ -15,7 +15,12 @@ from cockpit.reads import read_curves
 from cockpit.widgets.metric_plot import SMOOTHINGS, MetricPlot
 from store.metrics import Series
 
-TOGETHER = (("loss", "eval_loss"), ("dev_accuracy_strict", "dev_accuracy_robust"))
+TOGETHER = (
+    ("loss", "eval_loss"),
+    ("lm_loss", "jepa_loss", "panel/jepa_loss"),
+    ("margin", "panel/margin", "retrieval", "panel/retrieval"),
+    ("dev_accuracy_strict", "dev_accuracy_robust"),
+)
 """Metrics that share a chart, in the order of the charts."""
 
 _SIDE_BY_SIDE_WIDTH = 130

@@ -42,6 +42,12 @@ def _open(
     device: torch.device,
     history: LengthHistory,
 ) -> Generator:
+    steering = getattr(model, "steering", None)
+    if steering is not None and generation.backend != "hf":
+        raise RecipeError(
+            f"model.steering: back end `{generation.backend}` cannot steer",
+            hint="set `generation.backend: hf`",
+        )
     if generation.backend == "vllm":
         check_vllm_is_installed("generation.backend")
         from engines.generation.vllm import VllmGenerator
@@ -53,6 +59,13 @@ def _open(
         from engines.generation.continuous import ContinuousGenerator
 
         return ContinuousGenerator(loaded, tokenizer, generation)
+    if steering is not None:
+        from engines.steer.generate import SteeredGenerator
+        from engines.steer.vector_file import steering_for
+
+        chosen = steering_for(steering, run, loaded)
+        size = generation.batch_size
+        return SteeredGenerator(loaded, tokenizer, size, default=chosen, expected_length=history.expected)
     from engines.generation.hf import HfGenerator
 
     return HfGenerator(loaded, tokenizer, generation.batch_size, expected_length=history.expected)

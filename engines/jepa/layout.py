@@ -14,27 +14,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from engines.jepa.fields import Readout, Target
 from engines.jepa.rows import SteppedRow
 from engines.training.rows import IGNORED
 
-Target = Literal["isolated", "bos", "question", "contextual"]
-"""What the copy of a step sees beside itself: nothing, the first token, the prompt; `contextual` reads the original."""
-Readout = Literal["separator", "last_content", "mean"]
-"""Where a step's embedding is read: its very last token, the last of its own text, or the mean over all of it."""
 Kind = Literal["original", "predictor", "target", "text", "code"]
 
 NO_PREDICTOR = -1
 
 
 @dataclass(frozen=True)
-class Pair:
-    """A prediction: the state at `source` shall be near the mean of the states in `[start, end)`."""
+class Span:
+    """An embedding: the mean of the states in `[start, end)`."""
 
-    source: int
     start: int
     end: int
     step: int
-    """Which step is predicted, counted from 1."""
+    """Which step it is of, counted from 1; 0 where there are none."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A prediction: the state at `source` shall be near the embedding `target`."""
+
+    source: int
+    target: Span
+    origin: int | None = None
+    """Where both are differences: the way from `origin` to `source` predicts the way on from there to the target."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,8 @@ class PackedRow:
     """How many tokens of the original this one sees."""
     pairs: tuple[Pair, ...]
     segments: tuple[Segment, ...]
+    candidates: tuple[Span, ...] = ()
+    """The embeddings of all steps, predicted or not, where they were asked for."""
 
 
 def may_attend(query_group: int, query: int, reach: int, key_group: int, key: int) -> bool:
@@ -74,7 +82,7 @@ def may_attend(query_group: int, query: int, reach: int, key_group: int, key: in
     return key_group == query_group and key <= query
 
 
-class _Builder:
+class RowBuilder:
     """Grows a packed row segment by segment."""
 
     def __init__(self, row: SteppedRow) -> None:
@@ -107,16 +115,16 @@ class _Builder:
         self.segments.append(segment)
         return segment
 
-    def done(self, pairs: Sequence[Pair]) -> PackedRow:
+    def done(self, pairs: Sequence[Pair], candidates: Sequence[Span] = ()) -> PackedRow:
         return PackedRow(
             self.row.id, self.input_ids, self.labels, self.position_ids, self.predictors, self.group, self.reach,
-            tuple(pairs), tuple(self.segments),
+            tuple(pairs), tuple(self.segments), tuple(candidates),
         )  # fmt: skip
 
 
 def plain(row: SteppedRow) -> PackedRow:
     """The row alone, as ordinary fine-tuning has it."""
-    return _Builder(row).done([])
+    return RowBuilder(row).done([])
 
 
 def pack(
@@ -127,13 +135,15 @@ def pack(
     first_only: bool = False,
     target: Target = "isolated",
     readout: Readout = "separator",
+    all_steps: bool = False,
 ) -> PackedRow:
     """The row with a prediction of step i + `horizon` behind every step i (or only behind the first).
 
-    A row with too few steps gets none. Without predictors the state at the end of step i itself predicts.
+    A row with too few steps gets none. Without predictors the state at the end of step i itself predicts. With
+    `all_steps` the steps that nothing predicts get a copy too, and all are `candidates` to choose from.
     """
-    builder, prompt, steps = _Builder(row), row.prompt_length, row.steps
-    ends = range(len(steps) - horizon)[: 1 if first_only else None]
+    builder, steps = RowBuilder(row), row.steps
+    ends = range(max(0, len(steps) - horizon))[: 1 if first_only else None]
     sources = []
     for index in ends:
         end = steps[index].end
@@ -144,16 +154,23 @@ def pack(
             sources.append(block.end - 1)
         else:
             sources.append(end - 1)
-    seen = {"isolated": 0, "bos": 1, "question": prompt, "contextual": 0}[target]
-    pairs = []
-    for index, source in zip(ends, sources, strict=True):
-        step = steps[index + horizon]
-        shift = 0
-        if target != "contextual":
-            copied = row.input_ids[step.start : step.end]
-            copy = builder.add("target", copied, position=step.start, reach=seen, step=index + horizon + 1)
-            shift = copy.start - step.start
-        last = step.content_end if readout == "last_content" else step.end
-        start = step.start if readout == "mean" else last - 1
-        pairs.append(Pair(source, start + shift, last + shift, index + horizon + 1))
-    return builder.done(pairs)
+    predicted = [index + horizon for index in ends]
+    wanted = range(len(steps)) if all_steps else predicted
+    spans = {index: _embedding(builder, index, target, readout) for index in wanted}
+    pairs = [Pair(source, spans[index]) for source, index in zip(sources, predicted, strict=True)]
+    return builder.done(pairs, [spans[index] for index in wanted] if all_steps else [])
+
+
+def _embedding(builder: RowBuilder, index: int, target: Target, readout: Readout) -> Span:
+    """Where a step's embedding is read, after adding a copy of the step unless the original itself is read."""
+    row = builder.row
+    step = row.steps[index]
+    shift = 0
+    if target != "contextual":
+        seen = {"isolated": 0, "bos": 1, "question": row.prompt_length}[target]
+        copied = row.input_ids[step.start : step.end]
+        copy = builder.add("target", copied, position=step.start, reach=seen, step=index + 1)
+        shift = copy.start - step.start
+    last = step.content_end if readout == "last_content" else step.end
+    start = step.start if readout == "mean" else last - 1
+    return Span(start + shift, last + shift, index + 1)

@@ -25,3 +25,9 @@ class SteppedRow(TrainingRow):
     """A row as `sft` trains on it, with the spans of its steps: in order, disjoint, all in the completion."""
 
     steps: tuple[Step, ...] = ()
+    merged: int = 0
+    """Tokens that hold the end of one step and the beginning of the next; they belong to the earlier one."""
+    merged_separators: int = 0
+    """Steps whose last token of their own holds the separator behind it as well, in part or whole."""
+    merged_edges: int = 0
+    """Tokens that hold the first or the last of the steps' text and some of the text around it, such as a tag."""

@@ -65,6 +65,21 @@ def resolve_prefill(tokenizer: Any, spec: PromptSpec) -> PromptSpec:
     )
 
 
+def render_turn(tokenizer: Any, role: str, content: str) -> str:
+    """A conversation of this one message, up to the end of its content."""
+    try:
+        text = _render(tokenizer, [{"role": role, "content": content}])
+    except TemplateError:  # Gemma's begins with the user
+        text = _render(tokenizer, [{"role": "user", "content": content}])
+    before, found, _ = text.rpartition(content.strip())
+    if not found:
+        raise RecipeError(
+            f"the chat template changes the text of a message of `{role}` ({content[:40]!r})",
+            hint="set `model.chat_template` to a template that writes messages as they are",
+        )
+    return before + found
+
+
 def token_ids(tokenizer: Any, text: str) -> list[int]:
     """Tokens of rendered text. The template has written any BOS, so none is added."""
     ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-EngineName = Literal["sft", "grpo", "traces", "tpt", "eval", "command", "pretrain", "steering"]
+EngineName = Literal["sft", "grpo", "traces", "tpt", "step_jepa", "steering", "eval", "command", "pretrain"]
 """The kinds of job. An engine exists when its name stands here and `engines/<name>.py` has `Recipe` and `run`."""
 
 TaskName = Literal["pocket-math", "gsm8k"]
@@ -66,13 +66,38 @@ class ModelBlock(Block):
         return self
 
 
+class SteeringBlock(Block):
+    """A direction that is added to the model's activations while it generates: a file, or what a search found."""
+
+    takes: ClassVar[str] = "vector"
+
+    path: str | None = None
+    """File that a steering job left: `vector.safetensors`, with layers, strength and places in it."""
+    from_: str | None = Field(None, alias="from")
+    """Name of the job whose vector to take; takes precedence over `path`."""
+
+    @model_validator(mode="after")
+    def _needs_a_source(self) -> "SteeringBlock":
+        if self.path is None and self.from_ is None:
+            raise ValueError("give a `path`, or `from` (a steering job)")
+        return self
+
+
+class SteerableModelBlock(ModelBlock):
+    """A model that only generates, and that may be steered while it does."""
+
+    steering: SteeringBlock | None = None
+    """What to steer it with; only with `generation.backend: hf`."""
+
+
 class TracesBlock(Block):
     """Solutions to train on: a file of them, or what another job left."""
 
     takes: ClassVar[str] = "traces"
 
     path: str | None = None
-    """JSONL file of {"question", "answer": "<reasoning>\\n\\n#### 42"}."""
+    """JSONL file of {"question", "answer": "<reasoning>\\n\\n#### 42"}, or of a teacher's replies: {"question",
+    "ground_truth", "deepseek_response"}."""
     from_: str | None = Field(None, alias="from")
     """Name of the job whose traces to take; takes precedence over `path`."""
 

@@ -4,6 +4,8 @@ from importlib import import_module
 from typing import Any, get_args
 
 from engines.recipe.blocks import BaseRecipe, EngineName
+from engines.recipe.errors import RecipeError
+from engines.recipe.wording import nearest
 
 ENGINES: tuple[str, ...] = get_args(EngineName)
 
@@ -12,6 +14,31 @@ def recipe_class(engine: str) -> type[BaseRecipe]:
     """The schema of an engine. Imports that one engine's module, which is light."""
     schema: type[BaseRecipe] = import_module(f"engines.{engine}").Recipe
     return schema
+
+
+def verbs_of(engine: str) -> dict[str, str]:
+    """What an engine can do beside running jobs: where each command is, `module:function`. See `engines.verbs`."""
+    return dict(getattr(import_module(f"engines.{engine}"), "VERBS", {}))
+
+
+def find_verb(engine: str, verb: str) -> str:
+    """Where a verb's command is. Raises RecipeError that lists what there is."""
+    with_verbs = [name for name in ENGINES if verbs_of(name)]
+    if engine not in with_verbs:
+        what = "has no verbs" if engine in ENGINES else "does not exist"
+        known = ", ".join(with_verbs) or "none"
+        raise RecipeError(
+            f"engine `{engine}` {what}; those with verbs are: {known}",
+            hint=nearest(engine, with_verbs) or "`tunedeck engine` lists the verbs",
+        )
+    verbs = verbs_of(engine)
+    if verb not in verbs:
+        what = f"has no verb `{verb}`" if verb else "needs a verb"
+        raise RecipeError(
+            f"engine `{engine}` {what}; its verbs are: {', '.join(verbs)}",
+            hint=nearest(verb, verbs) or "`tunedeck engine` lists the verbs",
+        )
+    return verbs[verb]
 
 
 def recipe_schema() -> dict[str, Any]:

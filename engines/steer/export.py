@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from engines.recipe.errors import RecipeError
@@ -48,7 +48,7 @@ def load_steering(path: Path) -> Steering:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except Exception as error:
+    except (OSError, SafetensorError) as error:
         raise RecipeError(
             f"steering: {path} cannot be read: {error}", hint="name a file that a steering job left"
         ) from error

@@ -28,7 +28,7 @@ _HASHES = re.compile(r"####([^\n]*)")
 _PHRASE = re.compile(r"\banswer\b[^\n.=:]{0,40}?(?:\b(?:is|was)\b|=|:)([^\n]*)", re.IGNORECASE)
 _BULLET = re.compile(r"[ \t]*[-*+•][ \t]+")
 _SENTENCE_END = re.compile(r"[.!?](?:\s|$)")
-_BOXED = "\\boxed{"
+BOXED = "\\boxed{"
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,20 @@ def equal(a: Fraction, b: Fraction) -> bool:
     return a == b or abs(a - b) <= Fraction(1, 10**6) * max(Fraction(1), abs(b))
 
 
+def boxed(text: str) -> Iterator[tuple[int, int]]:
+    r"""What stands in each `\boxed{}` whose braces balance, as (start, end), the last first."""
+    closing: dict[int, int] = {}
+    opened: list[int] = []
+    for brace in re.finditer(r"[{}]", text) if BOXED in text else ():
+        if brace[0] == "{":
+            opened.append(brace.start())
+        elif opened:
+            closing[opened.pop()] = brace.start()
+    for match in reversed(list(re.finditer(re.escape(BOXED), text))):
+        if match.end() - 1 in closing:
+            yield match.end(), closing[match.end() - 1]
+
+
 def _single_value(numbers: list[Number]) -> tuple[Fraction | None, bool]:
     values = {number.value for number in numbers}
     ambiguous = len(values) > 1 or (None in values)
@@ -94,7 +108,8 @@ def _candidates(text: str, spec: PromptSpec) -> Iterator[tuple[Method, int, int]
     after_reasoning = text.rfind(spec.reasoning_end)
     region = 0 if after_reasoning < 0 else after_reasoning + len(spec.reasoning_end)
     yield from _solution(text, spec, region)
-    yield from _boxed(text)
+    for start, end in boxed(text):
+        yield "boxed", start, end
     for match in reversed(list(_HASHES.finditer(text))):
         yield "hashes", *match.span(1)
     for match in reversed(list(_PHRASE.finditer(text))):
@@ -118,19 +133,6 @@ def _solution(text: str, spec: PromptSpec, region: int) -> Iterator[tuple[Method
         first = start + len(text[start:]) - len(text[start:].lstrip())
         line_end = text.find("\n", first)
         yield "solution_open", start, line_end if line_end >= 0 else len(text)
-
-
-def _boxed(text: str) -> Iterator[tuple[Method, int, int]]:
-    closing: dict[int, int] = {}
-    opened: list[int] = []
-    for brace in re.finditer(r"[{}]", text) if _BOXED in text else ():
-        if brace[0] == "{":
-            opened.append(brace.start())
-        elif opened:
-            closing[opened.pop()] = brace.start()
-    for match in reversed(list(re.finditer(re.escape(_BOXED), text))):
-        if match.end() - 1 in closing:
-            yield "boxed", match.end(), closing[match.end() - 1]
 
 
 def _last_number(text: str) -> Iterator[tuple[Method, int, int]]:

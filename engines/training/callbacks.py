@@ -14,6 +14,9 @@ _REPORTED = {
         name: name
         for name in ("loss", "learning_rate", "grad_norm", "mean_token_accuracy", "entropy", "epoch")
     },
+    # Step-JEPA
+    **{name: name for name in ("lm_loss", "jepa_loss", "jepa_cosine", "jepa_margin", "jepa_weight")},
+    **{name: name for name in ("jepa_grad_ratio", "jepa_grad_cosine")},
     # Reinforcement learning
     **{name: name for name in ("reward", "reward_std", "acc_robust", "format_ok", "kl", "live_share")},
     **{name: name for name in ("frac_reward_zero_std", "cispo_clip_ratio", "generation_seconds")},

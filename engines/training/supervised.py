@@ -1,4 +1,4 @@
-"""Supervised training of examples, from loading to saving, on TRL's SFTTrainer: what `sft` and `tpt` share.
+"""Supervised training of examples, from loading to saving: what `sft`, `tpt` and `step_jepa` share.
 
 Nothing is trained before the rows, the model and the precision have been checked, and nothing counts as trained before
 the saved files have been. A killed run goes on from its newest checkpoint to the same numbers.
@@ -6,7 +6,9 @@ the saved files have been. A killed run goes on from its newest checkpoint to th
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -32,6 +34,26 @@ from engines.training.resume import train, without_autocast
 from engines.training.rows import TrainingRow, as_dataset, describe_rows, tokenize_rows
 from engines.training.supervised_fields import SupervisedRecipe
 
+Tokenize = Callable[[Any, PromptSpec, Sequence[Example]], Sequence[TrainingRow]]
+"""Rows of examples, one each and in their order."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What has been loaded and checked, and may be trained."""
+
+    device: torch.device
+    tokenizer: Any
+    spec: PromptSpec
+    rows: list[TrainingRow]
+    examples: list[Example]
+    """Those of the rows; others were too long."""
+    dev_rows: list[TrainingRow]
+    dev: list[Example]
+    model: Any
+    made_from: list[dict[str, Any]]
+    began: float
+
 
 def train_supervised(
     recipe: SupervisedRecipe,
@@ -49,12 +71,42 @@ def train_supervised(
     `dev` is measured every `eval_steps`. Returns what `run.json` holds, or None when the run was asked to stop before the
     end. `rounding_is_wanted` turns the refusal of a precision in which almost nothing trains into a warning.
     """
+    ready = prepare(recipe, run, examples, dev, stage=stage, rounding_is_wanted=rounding_is_wanted)
+    events = EventCallback(run, meter)
+    trainer = SFTTrainer(
+        model=ready.model,
+        args=SFTConfig(
+            **supervised_arguments(recipe, run, ready.device),
+            # Rows are checked against max_length already; TRL needs it only to fill packed sequences.
+            max_length=recipe.max_length if recipe.packing else None,
+            packing=recipe.packing,
+            eval_packing=False,
+        ),
+        train_dataset=as_dataset(ready.rows),
+        eval_dataset=as_dataset(ready.dev_rows) if ready.dev_rows else None,
+        processing_class=ready.tokenizer,
+        callbacks=callbacks(recipe, run, ready, events),
+    )
+    return finish(recipe, run, ready, trainer, events, examples=examples, about=about, meter=meter)
+
+
+def prepare(
+    recipe: SupervisedRecipe,
+    run: Run,
+    examples: Sequence[Example],
+    dev: Sequence[Example],
+    *,
+    stage: str,
+    rounding_is_wanted: bool = False,
+    tokenize: Tokenize = tokenize_rows,
+) -> Prepared:
+    """Load everything, and refuse what could not mean what it says."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # trainers report their start otherwise
     began = time.monotonic()
     device = choose_device(recipe.device)
     tokenizer = load_tokenizer(recipe.model, run)
     spec = resolve_prefill(tokenizer, recipe.prompt)
-    rows = _checked_rows(recipe, run, tokenizer, spec, examples, stage)
+    rows = _checked_rows(recipe, run, tokenizer, spec, tokenize(tokenizer, spec, examples), stage)
     dev_rows = tokenize_rows(tokenizer, spec, dev) if recipe.eval_steps else []
     if dev_rows:
         dev_rows = preflight.drop_long_rows(dev_rows, recipe.max_length, drop_long=True)
@@ -69,7 +121,7 @@ def train_supervised(
     preflight.check_context([*rows, *dev_rows], model.config)
     asked = [row.input_ids[: row.prompt_length] for row in dev_rows]
     check_context(asked, model.config, recipe.eval_max_new_tokens, "eval_max_new_tokens")
-    trainable = preflight.check_trainable(model)
+    preflight.check_trainable(model)
     try:
         preflight.check_precision(model.parameters(), recipe.peak_learning_rate)
     except RecipeError as error:
@@ -77,47 +129,67 @@ def train_supervised(
             raise
         run.events.message(f"{error.message}; this run was asked to train like that all the same", "warning")
     preflight.check_pad(tokenizer.pad_token_id, end_token_ids(tokenizer, model))
+    trained_on = _those_of(rows, examples)
+    return Prepared(device, tokenizer, spec, rows, trained_on, dev_rows, list(dev), model, made_from, began)
 
-    events = EventCallback(run, meter)
-    callbacks: list[TrainerCallback] = [events, StopOnRequest(run)]
-    if dev_rows:
-        longest = recipe.eval_max_new_tokens
-        callbacks.append(
-            GreedyEvalCallback(run, lambda model: dev_accuracies(model, tokenizer, spec, dev, longest))
-        )
-    trainer = SFTTrainer(
-        model=model,
-        args=_arguments(recipe, run, device),
-        train_dataset=as_dataset(rows),
-        eval_dataset=as_dataset(dev_rows) if dev_rows else None,
-        processing_class=tokenizer,
-        callbacks=callbacks,
-    )
+
+def callbacks(
+    recipe: SupervisedRecipe,
+    run: Run,
+    ready: Prepared,
+    events: EventCallback,
+    generating: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> list[TrainerCallback]:
+    """Events, stopping, and accuracy on the dev examples, for which the model generates inside `generating`."""
+
+    def accuracies(_trained: Any) -> dict[str, float]:
+        with generating():
+            longest = recipe.eval_max_new_tokens
+            return dev_accuracies(ready.model, ready.tokenizer, ready.spec, ready.dev, longest)
+
+    found: list[TrainerCallback] = [events, StopOnRequest(run)]
+    return [*found, GreedyEvalCallback(run, accuracies)] if ready.dev_rows else found
+
+
+def finish(
+    recipe: SupervisedRecipe,
+    run: Run,
+    ready: Prepared,
+    trainer: Any,
+    events: EventCallback,
+    *,
+    examples: Sequence[Example],
+    about: dict[str, Any],
+    meter: Meter,
+) -> dict[str, Any] | None:
+    """Train, check, save. What `trainer` trains is the model, or something that holds it."""
     trainer.remove_callback(PrinterCallback)  # the events say it already
-    before = postflight.snapshot(model)
+    trained = trainer.model
+    trainable = preflight.check_trainable(trained)
+    before = postflight.snapshot(trained)
     train(trainer, run.resume_from)
     run.stopped_early = run.stop_requested and trainer.state.global_step < trainer.state.max_steps
     meter.save()
     if run.stopped_early:
         return None
 
-    changed = postflight.check_trained(model, before, run.events)
-    model = without_autocast(model).eval()
-    save_model(model, tokenizer, run.model, made_from)
-    asked_again = _those_of(rows, examples)[:8]
-    prompts = [render_prompt(tokenizer, spec, example.question) for example in asked_again]
-    postflight.check_saved(model, tokenizer, run.model, prompts)
+    changed = postflight.check_trained(trained, before, run.events)
+    without_autocast(trained)
+    model = ready.model.eval()
+    save_model(model, ready.tokenizer, run.model, ready.made_from)
+    prompts = [render_prompt(ready.tokenizer, ready.spec, example.question) for example in ready.examples[:8]]
+    postflight.check_saved(model, ready.tokenizer, run.model, prompts)
     record = {
         **about,
-        **run_facts(run, device, examples, recipe.prompt),
-        "rows": len(rows),
+        **run_facts(run, ready.device, examples, recipe.prompt),
+        "rows": len(ready.rows),
         "steps": trainer.state.global_step,
         "tokens": events.tokens,
-        "trained_tokens": meter.trained(rows, events.tokens, trainer.state.global_step).trained_tokens,
+        "trained_tokens": meter.trained(ready.rows, events.tokens, trainer.state.global_step).trained_tokens,
         "trainable_parameters": trainable,
         "changed_parameters": changed,
-        "lineage": made_from,
-        "wall_seconds": round(time.monotonic() - began, 3),
+        "lineage": ready.made_from,
+        "wall_seconds": round(time.monotonic() - ready.began, 3),
     }
     write_record(run.dir / RECORD, record)
     run.events.emit("artifact", name="model", path="model")
@@ -130,11 +202,10 @@ def _checked_rows(
     run: Run,
     tokenizer: Any,
     spec: PromptSpec,
-    examples: Sequence[Example],
+    rows: Sequence[TrainingRow],
     stage: str,
 ) -> list[TrainingRow]:
     """The rows to train on, checked before a large model is loaded, and shown in `debug/`."""
-    rows = tokenize_rows(tokenizer, spec, examples)
     preflight.check_ends_are_trained(
         rows, end_token_ids(tokenizer), lambda token: not tokenizer.decode([token]).strip()
     )
@@ -154,21 +225,18 @@ def _those_of(rows: Sequence[TrainingRow], examples: Sequence[Example]) -> list[
     return [example for example in examples if example.id in ids]
 
 
-def _arguments(recipe: SupervisedRecipe, run: Run, device: torch.device) -> Any:
-    return SFTConfig(
+def supervised_arguments(recipe: SupervisedRecipe, run: Run, device: torch.device) -> dict[str, Any]:
+    """Fields of `TrainingArguments`."""
+    return {
         **shared_arguments(recipe, run, device),
-        num_train_epochs=recipe.num_train_epochs,
-        max_steps=recipe.max_steps,
-        learning_rate=recipe.peak_learning_rate,
-        per_device_train_batch_size=recipe.per_device_train_batch_size,
-        per_device_eval_batch_size=recipe.per_device_train_batch_size,
-        gradient_accumulation_steps=recipe.gradient_accumulation_steps,
-        # Rows are checked against max_length already; TRL needs it only to fill packed sequences.
-        max_length=recipe.max_length if recipe.packing else None,
-        packing=recipe.packing,
-        eval_packing=False,
-        save_strategy="steps" if recipe.save_steps else "epoch",
-        save_steps=recipe.save_steps or 500,
-        eval_strategy="steps" if recipe.eval_steps else "no",
-        eval_steps=recipe.eval_steps,
-    )
+        "num_train_epochs": recipe.num_train_epochs,
+        "max_steps": recipe.max_steps,
+        "learning_rate": recipe.peak_learning_rate,
+        "per_device_train_batch_size": recipe.per_device_train_batch_size,
+        "per_device_eval_batch_size": recipe.per_device_train_batch_size,
+        "gradient_accumulation_steps": recipe.gradient_accumulation_steps,
+        "save_strategy": "steps" if recipe.save_steps else "epoch",
+        "save_steps": recipe.save_steps or 500,
+        "eval_strategy": "steps" if recipe.eval_steps else "no",
+        "eval_steps": recipe.eval_steps,
+    }

@@ -35,6 +35,7 @@ def test_a_missing_share_is_no_share():
     ("name", "value", "text"),
     [
         ("strict", 0.5, "50.0%"), ("r12/pass@4", 0.25, "25.0%"), ("r1/dev_robust", 0.125, "12.5%"), ("avg@8", 1, "100.0%"),
+        ("contains", 0.49, "49.0%"), ("panel/retrieval", 0.1481, "14.8%"), ("panel/margin", 0.4773, "0.4773"),
         ("train_pass@2", 0.0, "0.0%"), ("success_rate", 0.75, "75.0%"), ("r1/distinct_right", 1.5, "1.500"),
         ("budget/seconds", 3.828, "3.828"), ("budget/prompts", 64.0, "64"), ("r1/rows", 16, "16"), ("mean_tokens", 9.2, "9.200"),
     ],

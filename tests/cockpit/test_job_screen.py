@@ -178,3 +178,73 @@ def test_a_blocked_job_names_what_it_waits_for(visit, database):
         await person.sees("waits for prep (queued)")
 
     visit(look)
+
+
+COLLAPSE = "step 40: the embeddings may be collapsing: the embedding loss is at its best, and retrieval fell from 0.812 to 0.031"
+"""As the step_jepa engine words it."""
+
+
+def embed(bench, step, **values):
+    found = {"lm_loss": 0.5, "jepa_loss": 0.25, "loss": 0.525}
+    bench.record(1, {"kind": "metrics", "step": step, "values": found})
+    panel = {"margin": 0.125, "retrieval": 0.75, "effective_rank": 12.5, "jepa_loss": 0.3} | values
+    named = {f"panel/{name}": value for name, value in panel.items()}
+    bench.record(1, {"kind": "metrics", "step": step, "values": named})
+
+
+def test_the_figures_of_the_embeddings_stand_beside_the_language_loss_and_have_curves(visit, bench):
+    bench.enqueue("embed", engine="step_jepa")
+    bench.start()
+    for step in range(1, 30):
+        embed(bench, step)
+
+    async def look(person):
+        await person.sees("● running")
+        await person.press("enter")
+        await person.sees("lm_loss 0.5000   jepa_loss 0.2500   margin 0.1250   R@1 75.0%   rank 12.50")
+        await person.sees("━ loss", "━ lm_loss", "━ panel/margin")
+        await person.press("m")
+        await person.sees("Metrics to draw", "[x] lm_loss", "[ ] panel/effective_rank")
+        await person.press("escape")
+        embed(bench, 30, retrieval=0.0)
+        await person.sees("R@1 0.0%   rank 12.50")
+
+    visit(look)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 50)])
+def test_the_collapse_alarm_is_seen_on_every_tab_and_whole_in_the_history(visit, bench, size):
+    bench.enqueue("embed", engine="step_jepa")
+    bench.start()
+    embed(bench, 1)
+
+    async def look(person):
+        await person.sees("● running")
+        await person.press("enter")
+        await person.sees("lm_loss 0.5000")
+        assert "! step" not in person.text
+        bench.record(1, {"kind": "message", "level": "info", "text": "halfway"})
+        bench.record(1, {"kind": "message", "level": "warning", "text": "early\nand long ago"})
+        await person.sees("! early and long ago")
+        bench.record(1, {"kind": "message", "level": "warning", "text": COLLAPSE})
+        await person.sees("! step 40: the embeddings may be collapsing", "lm_loss 0.5000")
+        await person.press("4")
+        await person.sees("! step 40: the embeddings may be collapsing", "early", "halfway")
+        if size[0] > 150:
+            await person.sees("retrieval fell from 0.812 to 0.031")
+
+    visit(look, size)
+
+
+def test_a_warning_of_an_earlier_attempt_is_history(visit, bench):
+    bench.enqueue("embed", engine="step_jepa")
+    bench.start()
+    bench.record(1, {"kind": "message", "level": "warning", "text": "collapsing", "time": 1000.0})
+
+    async def look(person):
+        await person.sees("● running")
+        await person.press("enter", "4")
+        await person.sees("collapsing")
+        assert "! collapsing" not in person.text
+
+    visit(look)

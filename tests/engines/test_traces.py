@@ -279,3 +279,25 @@ def test_a_recipe_links_sft_to_the_job_that_makes_its_traces(tmp_path):
     path.write_text(text.replace("{engine: traces}", "{engine: sft}"))
     with pytest.raises(Exception, match="leaves no traces"):
         load_recipe(path)
+
+
+def test_blank_lines_between_steps_survive_from_the_completion_to_the_steps_of_the_trace(tmp_path):
+    """Teacher traces for Step-JEPA are asked for with the seed's words, and cut at their blank lines."""
+    from engines.jepa.fields import StepsBlock
+    from engines.jepa.splitters import split_steps
+    from engines.pruning.search import Search
+    from engines.training.rows import read_traces
+
+    asked = "{question}\n\nPlease solve the problem step by step (separate steps with double newlines), but keep it short."
+    spec = PromptSpec(user_template=asked, prefill="<start_working_out>")
+    example = Example("e-0", "Mia packs 4 boxes of 6 pens and gives 5 away. How many are left?", "gold", "19")
+    steps = ["Mia packs\n4 * 6 = 24 pens.", "She keeps 24 - 5 = 19.", "So 19."]
+    text = "\n\n".join(steps) + "<end_working_out>\n\n<SOLUTION>19</SOLUTION>"
+    attempt = judge_completion(example, 1, False, Completion(text, [1] * 9, True, "stop"), spec)
+    search = Search(None, None, spec, None, None, None)
+    search.add(attempt)
+    file = tmp_path / "traces.jsonl"
+    file.write_text(json.dumps(search.row(example) | {"attempts": 1}) + "\n")
+    [trace] = read_traces(file, [])
+    found = split_steps(trace.reasoning, StepsBlock(splitter="blank_line"))
+    assert [trace.reasoning[start:end] for start, end, _ in found] == steps

@@ -64,6 +64,20 @@ def test_unknown_kinds_are_kept_as_messages(database: Database, job_id: int) -> 
     ]
 
 
+def test_the_newest_warning_is_told_apart_from_other_messages_and_from_earlier_times(
+    database: Database, job_id: int
+) -> None:
+    said = [("warning", "first", 1.0), ("warning", "second", 2.0), ("info", "third", 3.0)]
+    events: list[records.Event] = [
+        {"kind": "message", "level": level, "text": text, "time": time} for level, text, time in said
+    ]
+    records.record(database, job_id, 0, 10, events)
+
+    assert results.newest_warning(database, job_id) == "second"
+    assert results.newest_warning(database, job_id, since=2.0) == "second"
+    assert results.newest_warning(database, job_id, since=2.5) is None
+
+
 def test_progress_and_unreadable_lines_are_on_the_job(database: Database, job_id: int) -> None:
     progress = {"kind": "progress", "time": 5.0, "done": 3, "total": 10, "unit": "step"}
     records.record(database, job_id, 0, 1, [progress], unreadable=2)

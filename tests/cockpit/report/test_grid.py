@@ -2,6 +2,7 @@
 
 import json
 import random
+from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner
@@ -64,6 +65,33 @@ def test_the_map_is_shaded_on_the_terminal_in_markdown_and_in_ascii(mapped, data
     assert "█" in markdown(build(database, "map"), {})
     monkeypatch.setenv("TUNEDECK_ASCII", "1")
     assert CliRunner().invoke(command, ["map"]).stdout.isascii()
+
+
+def test_the_map_is_a_file_beside_a_markdown_report(mapped, tmp_path):
+    CliRunner().invoke(command, ["map", "--out", str(tmp_path / "r.md")], catch_exceptions=False)
+    drawn = ElementTree.parse(tmp_path / "r-map-arm-strict.svg").getroot()
+    texts = [element.text for element in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"arm: strict accuracy", "max_length", "weight_decay", "128", "0.5"} <= set(texts)
+    assert sum(text.endswith("%") for text in texts) == 5
+    assert "(<r-map-arm-strict.svg>)" in (tmp_path / "r.md").read_text()
+
+
+def test_a_search_s_heat_map_is_drawn_beside_the_report(lab, database, tmp_path):
+    [job] = lab.submit("{name: s, engine: command, argv: [echo]}")
+    directory = database.run_dir(job.id)
+    directory.mkdir(parents=True, exist_ok=True)
+    header = "direction,layer,alpha,gold_nll_change,margin_change,significant"
+    (directory / "heatmap.csv").write_text(
+        f"{header}\nrandom,3,-0.1,0.1,-0.02,True\nrandom,3,0.1,0.1,0.01,False\n"
+    )
+    CliRunner().invoke(command, ["s", "--out", str(tmp_path / "r.md")], catch_exceptions=False)
+    drawn = ElementTree.parse(tmp_path / f"r-heat-{job.id}-random.svg").getroot()
+    texts = [element.text for element in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"-20*", "+10", "3", "-0.1"} <= set(texts)
+
+
+def test_the_cells_of_a_map_are_not_tested_against_each_other(mapped, database):
+    assert build(database, "map").between_methods == []
 
 
 def test_what_the_map_shows_is_in_the_json(mapped):

@@ -10,7 +10,9 @@ from engines.statistics.power import mcnemar_power, power_table
     ("n", "gain", "discordance", "power"),
     [(200, 0.06, 0.10, 0.74), (200, 0.06, 0.20, 0.41), (500, 0.04, 0.10, 0.78), (500, 0.04, 0.20, 0.51), (1319, 0.02, 0.10, 0.60)],
 )  # fmt: skip
-def test_power_is_near_that_of_a_simulated_table_with_the_slightly_stronger_mid_p_test(n, gain, discordance, power):
+def test_power_is_near_that_of_a_simulated_table_with_the_slightly_stronger_mid_p_test(
+    n, gain, discordance, power
+):
     assert mcnemar_power(n, gain, discordance) == pytest.approx(power, abs=0.035)
 
 

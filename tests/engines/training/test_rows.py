@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 from datasets import Dataset
@@ -127,3 +128,38 @@ def test_traces_may_hold_line_separators_of_other_alphabets(tmp_path):
     file.write_text(json.dumps(line, ensure_ascii=False) + "\n")
     [example] = read_traces(file, [])
     assert (example.question, example.reasoning) == ("Q\u2028R", "one\u2029two")
+
+
+REPLIES = Path(__file__).parents[1] / "tasks" / "teacher_replies.jsonl"
+
+
+def test_a_teachers_replies_are_read_by_their_keys_and_those_left_out_are_told_with_the_reason():
+    told = []
+    examples = read_traces(REPLIES, [], told.append)
+    assert [(example.id, example.answer) for example in examples] == [
+        ("trace-1", "19"),
+        ("trace-2", "3750"),
+        ("trace-3", "3.5"),
+    ]
+    assert examples[1].reasoning == "One bike costs $1,250.\n\nThree cost 3 * 1250 = 3750 dollars."
+    [text] = told
+    assert text.startswith("traces: 4 of 7 replies are not trained on: 1 ") and "1 wrong" in text
+
+
+def test_a_teachers_reply_to_a_held_out_question_is_refused_even_where_it_is_wrong():
+    held_out = [Example("dev", "tom reads 12 PAGES a day for 5 days. how many pages?", "", "60")]
+    with pytest.raises(RecipeError, match=r"jsonl:4: .*must not be trained on"):
+        read_traces(REPLIES, held_out)
+
+
+def test_replies_that_are_all_wrong_or_broken_are_errors(tmp_path):
+    wrong = {"question": "Q", "ground_truth": "4", "deepseek_response": "\\boxed{5}"}
+    with pytest.raises(RecipeError, match=r"no reply that can be trained on \(1 wrong\)"):
+        read_traces(traces(tmp_path / "t.jsonl", wrong), [])
+    for broken in (
+        {**wrong, "ground_truth": "four"},
+        {**wrong, "deepseek_response": None},
+        {**wrong, "question": 4},
+    ):
+        with pytest.raises(RecipeError, match=r"t\.jsonl:1: .*\nhint: .*deepseek_response"):
+            read_traces(traces(tmp_path / "t.jsonl", broken), [])
