@@ -10,6 +10,9 @@ from typing import ClassVar, Literal
 from engines.run import Run
 from engines.steer.fields import SteeringRecipe
 
+VERBS = {"validate": "engines.steer.validate:validate"}
+"""What can be asked of a model before a search: `tunedeck engine steering validate RECIPE`."""
+
 
 class Recipe(SteeringRecipe):
     """A search for steering that makes a model answer more questions right, with its controls."""
