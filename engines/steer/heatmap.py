@@ -6,7 +6,7 @@ right one likelier beside the wrong one than without steering? Leaves `heatmap.c
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean, stdev
 from typing import Any
@@ -23,6 +23,8 @@ from engines.steer.subject import Subject
 FILE = "heatmap.csv"
 _ROWS = 32
 """Steerings of a forward pass: the logits of a large vocabulary are the bulk of its memory."""
+_SHOWN_EVERY = 8
+"""Texts after which the file is written again while the map is made."""
 
 
 @dataclass(frozen=True)
@@ -63,16 +65,19 @@ def heat_map(subject: Subject, sources: Sources) -> list[Cell]:
     cells = plan(sources, subject.recipe.ladder)
     fields = steering_fields(subject)
     steerings = [sources.found[name].steering([layer], alpha, **fields) for name, layer, alpha in cells]
-    rows = _forced(subject, sources, steerings)
+    rows = _forced(subject, sources, steerings, lambda rows: _write(subject, _figures(cells, rows)))
+    found = _figures(cells, rows)
+    _write(subject, found)
+    return found
+
+
+def _figures(cells: Sequence[tuple[str, int, float]], rows: Sequence[Mapping[str, Any]]) -> list[Cell]:
     gold = [row["cells"] for row in rows if row["side"] == "gold"]
     sides: dict[str, dict[str, list[list[dict[str, float]]]]] = {}
     for row in rows:
         if row["side"] != "gold":
             sides.setdefault(row["question"], {}).setdefault(row["side"], []).append(row["cells"])
-    found = [_cell(cell, place, gold, list(sides.values())) for place, cell in enumerate(cells)]
-    found = _marked(found)
-    _write(subject, found)
-    return found
+    return _marked([_cell(cell, place, gold, list(sides.values())) for place, cell in enumerate(cells)])
 
 
 def steering_fields(subject: Subject) -> dict[str, Any]:
@@ -94,8 +99,10 @@ def layers_to_screen(cells: Sequence[Cell], direction: str, count: int) -> list[
     return sorted(sorted(best, key=lambda layer: (-best[layer], layer))[:count])
 
 
-def _forced(subject: Subject, sources: Sources, steerings: Sequence[Steering]) -> list[dict[str, Any]]:
-    """For each text: what every steering does to it."""
+def _forced(
+    subject: Subject, sources: Sources, steerings: Sequence[Steering], show: Callable[[Sequence[Any]], None]
+) -> list[dict[str, Any]]:
+    """For each text: what every steering does to it. `show` is given what there is so far, for people who watch."""
     spec, limit = subject.spec, subject.recipe.heatmap_texts
     texts = []
     for example in subject.splits.screen[:limit]:
@@ -108,10 +115,14 @@ def _forced(subject: Subject, sources: Sources, steerings: Sequence[Steering]) -
             texts.append((side.question, name, side.prompt, side.completion))
 
     def make(missing: list[int]) -> Batches:
+        rows: list[dict[str, Any]] = []
         for place in missing:
             question, side, prompt, completion = texts[place]
             found = force(subject.model, subject.tokenizer, prompt, completion, steerings, _ROWS)
-            yield [(place, {"question": question, "side": side, "cells": [asdict(one) for one in found]})]
+            rows.append({"question": question, "side": side, "cells": [asdict(one) for one in found]})
+            if len(rows) % _SHOWN_EVERY == 0 and sum(row["side"] == "gold" for row in rows) > 1:
+                show(rows)
+            yield [(place, rows[-1])]
 
     inputs = [subject.asked, [one.key for one in steerings], texts]
     keys = [str(place) for place in range(len(texts))]
