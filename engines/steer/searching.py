@@ -31,7 +31,9 @@ def open_trials(
 ) -> list[Trials]:
     """All studies of the job."""
     leases = Leases(subject.run.dir / "leases")
-    with leases.alone("database"):  # Optuna makes its tables one by one, and fails where another process is at it
+    with leases.alone(
+        "database"
+    ):  # Optuna makes its tables one by one, and fails where another process is at it
         storage = open_storage(subject.run)
     return [
         Trials(subject, sources, space, cells[space.direction], unsteered, storage, leases)
