@@ -15,7 +15,7 @@ def card(
     if none:
         lines.append(
             "**No steering wins.** No configuration surely gained anything on the confirm questions, so strength 0 is "
-            "the result. That is what this search found out; it is no failure of it."
+            f"the result. That is what this search found out; it is no failure of it. Test accuracy: {test['unsteered']:.1%}."
         )
     else:
         params = ", ".join(f"{name} {_number(value)}" for name, value in winner["params"].items())
@@ -29,7 +29,10 @@ def card(
         lines.append(
             f"| search (selected, and so too high) | {recipe.splits.search} | {selected:+.1%} | | | | |"
         )
-        lines.append(_row("confirm", winner))
+    for one in stats["confirm"]:
+        control = " (control)" if one["control"] else ""
+        lines.append(_row(f"confirm, {one['study']} {one['trial']}{control}", one))
+    if not none:
         lines.append(_row("test", test))
     if "control" in stats["test"]:
         lines.append(_row("test, best control", stats["test"]["control"]))

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Any
 
 from optuna.trial import TrialState
@@ -130,10 +129,6 @@ def best_control(confirmed: Sequence[Confirmed]) -> Confirmed | None:
 def searched_items(trials: Trials, trial: Any) -> list[Item]:
     """The answers of a trial to the search questions. Strength 0 has those of the unsteered model."""
     return list(read_lines(trials.subject.run.dir / trial.user_attrs["answers"]["items"]))
-
-
-def accuracy(items: Sequence[Item]) -> float:
-    return fmean(row["correct"] for row in items)
 
 
 def _finalist(trials: Trials, trial: Any) -> Finalist:

@@ -190,7 +190,8 @@ class SteeringRecipe(BaseRecipe):
             sizes["test"] = self.splits.test
         shown = ", ".join(f"{name} ({n}) {_smallest_gain(n)}" for name, n in sizes.items())
         found = [
-            f"gains that are seen four times in five where {_DISCORDANCE:.0%} of the answers change: {shown}"
+            f"gains smaller than these are missed more than one time in five, where {_DISCORDANCE:.0%} of the answers change: "
+            + shown
         ]
         if not self.controls.random + self.controls.shuffled:
             found.append("without controls nothing tells what this search would find in nothing")
@@ -206,4 +207,4 @@ def _smallest_gain(n: int) -> str:
     for points in range(1, round(100 * _DISCORDANCE) + 1):
         if mcnemar_power(n, points / 100, _DISCORDANCE) >= 0.8:
             return f"+{points} points"
-    return "none"
+    return "all"

@@ -1,7 +1,7 @@
 """One answer of one configuration, as the files of the search hold it, and what a set of them says beside the unsteered."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean, median
 from typing import Any
@@ -133,8 +133,3 @@ def sure_gain(items: Sequence[Item], unsteered: Sequence[Item], candidates: int,
     low, _ = bca_interval(found, seed=seed, resamples=10_000, confidence=confidence)
     closed, _ = paired_difference(found.count(-1), found.count(1), len(found), confidence)
     return min(low, closed)
-
-
-def as_scored(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of an `example` event in a row of the test."""
-    return dict(stored["example"])

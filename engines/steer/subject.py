@@ -50,6 +50,7 @@ class Subject:
         """What all answers depend on beside question and steering."""
         return {
             "model": self.identity,
+            "generator": self.generator.identity,
             "prompt": self.spec.hash(),
             "max_new_tokens": self.recipe.max_new_tokens,
             "grading": VERSION,

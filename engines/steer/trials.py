@@ -11,7 +11,6 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -165,16 +164,12 @@ class Trials:
             if alpha and search.alphas.low <= alpha <= search.alphas.high and factor != 1:
                 tried.append({**params, "alpha": alpha})
         names = ["items.jsonl", *(f"sibling-{place}.jsonl" for place in range(1, len(tried)))]
-        return [
-            Contestant(number, place, one, Runner(self._steering(one), self._place(number) / names[place]))
-            for place, one in enumerate(tried)
-        ]
-
-    def _steering(self, params: Params) -> Any:
-        return steering_of(self.subject, self.sources, self.space, params)
-
-    def _place(self, number: int) -> Path:
-        return self.directory / str(number)
+        found = []
+        for place, (name, one) in enumerate(zip(names, tried, strict=True)):
+            steering = steering_of(self.subject, self.sources, self.space, one)
+            runner = Runner(steering, self.directory / str(number) / name)
+            found.append(Contestant(number, place, one, runner))
+        return found
 
     def _outcome(self, items: Sequence[Item]) -> tuple[Any, float, dict[str, float]]:
         found = differences(items, self.unsteered)
@@ -227,7 +222,7 @@ class Trials:
         state, gain, broken = self._outcome(items)
         name = "result.json" if not one.sibling else f"sibling-{one.sibling}.json"
         write_json(
-            self._place(one.number) / name,
+            one.runner.path.with_name(name),
             {
                 "study": self.space.name,
                 "number": one.number,

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from engines.run import write_whole
@@ -91,7 +91,7 @@ def controls(outcome: Outcome) -> dict[str, Any]:
         bests[trials.space.name] = {
             "control": trials.space.control,
             "trials": len(trials.finished()),
-            "pruned": sum(trial.value is None or not _complete(trial) for trial in trials.finished()),
+            "pruned": sum(not _complete(trial) for trial in trials.finished()),
             "best_search_gain_selected": found[0].value if found else None,
             "best_params": dict(found[0].params) if found else None,
         }
@@ -143,7 +143,3 @@ def as_record(confirmed: Confirmed | None) -> dict[str, Any]:
     if confirmed is None:
         return {"alpha": 0.0, "why": "no configuration surely gained anything on the confirm questions"}
     return {**confirmed.record(), "spec": confirmed.finalist.steering.spec.model_dump(mode="json")}
-
-
-def comparison_fields(found: Any) -> dict[str, Any]:
-    return asdict(found)

@@ -142,10 +142,14 @@ def test_a_study_can_be_opened_in_optuna_and_holds_strength_zero(searched):
 def test_without_an_effect_strength_zero_wins_and_the_report_says_so(planted, tmp_path, read_events):
     """Steering before block 3 comes to nothing in the planted model."""
     quick = {"controls": {"random": 1, "shuffled": 0}, "gates": False}
-    search = {**planted_recipe(planted).search.model_dump(), "layers": [1, 2]}
+    less = {"layers": [1, 2], "trials": 6, "kinds": ["constant", "dac"]}
+    search = {**planted_recipe(planted).search.model_dump(), **less}
     attempt = executed(planted_recipe(planted, search=search, **quick), tmp_path / "job")
     assert read(attempt.dir / "best_configuration_job.json")["alpha"] == 0
     assert "**No steering wins.**" in (attempt.dir / "steer_card.md").read_text()
+    assert set(read(attempt.dir / "controls.json")["studies"]) == {
+        "mean_difference", "mean_difference-dac", "random-0", "random-0-dac",
+    }  # fmt: skip
     assert load_steering(attempt.dir / "vector.safetensors").spec.alpha == 0
     test = read(attempt.dir / "stats.json")["test"]["winner"]
     assert (test["gain"], test["changed"]) == (0, 0)
