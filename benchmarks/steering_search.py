@@ -4,11 +4,11 @@
 
 Times are CPU time of one thread, so that what else runs does not matter; on a GPU, seconds. Contenders take turns in one
 process. Three tables: layers x strengths x questions scored a second; what hooks cost, at equal lengths; and the same vector
-with the `steering-vectors` package (`pip install --no-deps steering-vectors==0.12.2`; left out, and said, where it is missing).
+with the `steering-vectors` package (`pip install --no-deps steering-vectors==0.12.2` and scikit-learn; left out, and said, where it is missing).
 
-The seed's way is rebuilt from its description: for each configuration the vector is read again, a forward pass a text
-without a batch, and then `model.generate` adds it at the last column of every pass. Whether it generated in batches is not
-said, so both are measured. It does not know our stop string; like any `generate`, it ends at the end token.
+The seed's way is rebuilt from the pipeline that it describes: for each configuration the vector is read again, a forward pass
+a text without a batch, and then `model.generate` adds it at the last column of every pass, one question at a time. It does not
+know our stop string; like any `generate`, it ends at the end token. Beside it a better one that generates in batches.
 """
 
 import argparse
@@ -222,49 +222,53 @@ def endless_generate(s: Setting, patch: Any) -> Result:
 
 
 def in_turns(
-    title: str, what: str, contenders: dict[str, Callable[[], Result]], peer: str, rounds: int
+    title: str, what: str, contenders: dict[str, Callable[[], Result]], peers: Sequence[str], rounds: int
 ) -> dict[str, Result]:
-    """Runs all in turns, and prints rates, ratios to the peer, and how many texts are those of the first contender."""
+    """Runs all in turns, and prints rates, ratios to the peers, and how many texts are those of the first contender."""
     results: dict[str, list[Result]] = {name: [] for name in contenders}
     for _ in range(rounds):
         for name, run in contenders.items():
             results[name].append(run())
-    print(f"\n{title}\n{'':<36} {what:>16} {'against ' + peer:>32} {'same texts':>14}")
+    heads = "".join(f" {'against ' + peer:>48}" for peer in peers)
+    print(f"\n{title}\n{'':<36} {what:>10} {'same texts':>12}{heads}")
     first = next(iter(results.values()))[-1]
     for name, runs in results.items():
         rates = [run.items / run.seconds for run in runs]
-        base = [run.items / run.seconds for run in results[peer]]
-        ratios = [mine / other for mine, other in zip(rates, base, strict=True)]
+        spans = ""
+        for peer in peers:
+            base = [run.items / run.seconds for run in results[peer]]
+            ratios = [mine / other for mine, other in zip(rates, base, strict=True)]
+            spans += f" {f'{median(ratios):.3f} ({min(ratios):.3f}-{max(ratios):.3f})':>48}"
         pairs = [
             (text, other)
             for key, column in runs[-1].texts.items()
             for text, other in zip(column, first.texts[key], strict=True)
         ]
         same = f"{sum(text == other for text, other in pairs)} of {len(pairs)}"
-        span = f"{median(ratios):.3f} ({min(ratios):.3f}-{max(ratios):.3f})"
-        print(f"{name:<36} {median(rates):>16,.1f} {span:>32} {same:>14}")
+        print(f"{name:<36} {median(rates):>10,.1f} {same:>12}{spans}", flush=True)
     return {name: runs[-1] for name, runs in results.items()}
 
 
 def search_table(s: Setting, alone: int, rounds: int) -> None:
-    some = s.configs[:: max(1, len(s.configs) // alone)][:alone] if alone else []
+    some = s.configs[:: max(1, len(s.configs) // alone)][:alone]
+    seed, batched = f"the seed's way ({len(some)} configurations)", f"the same in batches of {s.batch}"
     contenders = {
         "ours": lambda: ours(s, drafting=False),
-        f"the seed's way, batches of {s.batch}": lambda: seeds_way(s, s.batch, s.configs),
+        "ours with drafts": lambda: ours(s, drafting=True),
+        seed: lambda: seeds_way(s, 1, some),
+        batched: lambda: seeds_way(s, s.batch, s.configs),
     }
-    if s.model.dtype == torch.float32:
-        contenders["ours with drafts"] = lambda: ours(s, drafting=True)
-    if some:
-        contenders[f"the seed's way, batch 1, {len(some)} configs"] = lambda: seeds_way(s, 1, some)
+    if s.model.dtype != torch.float32:
+        del contenders["ours with drafts"]  # they are exact in float32 only
     title = f"{len(s.configs)} configurations x {len(s.questions)} questions, {len(s.sides)} texts to read the vector from"
-    last = in_turns(title, "scored/s", contenders, f"the seed's way, batches of {s.batch}", rounds)
-    mine, theirs = (
-        [sum(s.scores(column)) for column in last[name].texts.values()]
-        for name in ("ours", f"the seed's way, batches of {s.batch}")
-    )
-    print(
-        f"same scores of configurations: {sum(a == b for a, b in zip(mine, theirs, strict=True))} of {len(mine)}"
-    )
+    last = in_turns(title, "scored/s", contenders, (seed, batched), rounds)
+    for name in (seed, batched):
+        pairs = [
+            (s.scores(last["ours"].texts[config]), s.scores(column))
+            for config, column in last[name].texts.items()
+        ]
+        same = sum(sum(mine) == sum(theirs) for mine, theirs in pairs)
+        print(f"configurations with the same score, ours and {name}: {same} of {len(pairs)}")
 
 
 def hook_tables(s: Setting, found: Directions, rounds: int) -> None:
@@ -288,7 +292,7 @@ def hook_tables(s: Setting, found: Directions, rounds: int) -> None:
         f"what hooks cost, {len(s.questions)} completions of {width} tokens",
         "tokens/s",
         contenders,
-        "unsteered",
+        ["unsteered"],
         rounds,
     )
 
@@ -314,7 +318,7 @@ def hook_tables(s: Setting, found: Directions, rounds: int) -> None:
         )
         peer = "model.generate, unsteered"
     title = f"the same vector at every token, {len(s.questions)} completions of {width} tokens"
-    in_turns(title, "tokens/s", contenders, peer, rounds)
+    in_turns(title, "tokens/s", contenders, [peer], rounds)
 
 
 def main() -> None:
@@ -329,7 +333,10 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=96)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument(
-        "--alone", type=int, default=1, help="configurations that the seed's way runs at batch 1"
+        "--alone",
+        type=int,
+        default=2,
+        help="configurations that the seed's way itself is run for, as it is slow",
     )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
