@@ -117,9 +117,8 @@ def read_with_norms(
     """What `read_activations` gives for the readings, and `median_norms` for the calibration. Where both are of the same
     texts, which is the rule, each text is read once for both."""
     if [one.ids for one in readings] != [one.ids for one in calibration]:
-        options = {"pad": pad, "batch_size": batch_size}
-        values = read_activations(model, readings, site, layers, **options)
-        return values, median_norms(model, calibration, site, layers, **options)
+        values = read_activations(model, readings, site, layers, pad=pad, batch_size=batch_size)
+        return values, median_norms(model, calibration, site, layers, pad=pad, batch_size=batch_size)
     rows, norms = dict[int, torch.Tensor](), []
     for places, hidden, starts in _passes(model, readings, site, layers, pad, batch_size, "left"):
         rows.update(zip(places, _read(readings, places, hidden, starts, layers), strict=True))
