@@ -90,6 +90,12 @@ class Decoder:
     def _decode(self, rows: list[Row]) -> None:
         cache = roomy_cache(self.model.config)
         logits, attention_mask = self._prefill(rows, cache)
+        self._write(rows, logits, attention_mask, cache)
+
+    def _write(
+        self, rows: list[Row], logits: torch.Tensor, attention_mask: torch.Tensor, cache: DynamicCache
+    ) -> None:
+        """Go on from logits (rows, vocabulary), a token a step, until each row has ended or is as long as it may be."""
         if bool(
             logits.isnan().any()
         ):  # drawing from them would give one token for ever, or an error of indices
@@ -106,8 +112,8 @@ class Decoder:
             tokens = next_tokens(logits, self.sampling, None if uniform is None else uniform[:, step])
             for row, token in zip(batch, tokens.tolist(), strict=True):
                 self._append(row, token)
-            alive = [index for index, row in enumerate(batch) if not row.terminated]
-            if not alive or step + 1 == self.sampling.max_new_tokens:
+            alive = [index for index, row in enumerate(batch) if not self._is_done(row)]
+            if not alive:
                 return
             tokens, positions = tokens.unsqueeze(1), positions + 1
             if len(alive) <= _COMPACT_BELOW * len(batch) and can_select(cache):
@@ -144,9 +150,7 @@ class Decoder:
 
     def _begin(self, cache: DynamicCache, rows: int) -> int:
         """Fill in what all prompts begin with, which is computed once. Returns how many tokens that is."""
-        if not (self.prefix and self.takes_positions and is_all_roomy(cache)):
-            return 0
-        if self.model.config.model_type in _OWN_WINDOWS:
+        if not self.prefix or not self._may_have_holes(cache):
             return 0
         if self._prefix_cache is None:
             first = roomy_cache(self.model.config)
@@ -155,6 +159,11 @@ class Decoder:
             self._prefix_cache = first
         fill(cache, self._prefix_cache, rows)
         return len(self.prefix)
+
+    def _may_have_holes(self, cache: DynamicCache) -> bool:
+        """Whether columns without text between others change nothing: where a token is, its position alone says."""
+        windows = self.model.config.model_type in _OWN_WINDOWS
+        return self.takes_positions and is_all_roomy(cache) and not windows
 
     def _forward(
         self,
@@ -191,8 +200,11 @@ class Decoder:
         ]
         return torch.stack(numbers).to(self.model.device)
 
+    def _is_done(self, row: Row) -> bool:
+        return row.terminated or len(row.generated) == self.sampling.max_new_tokens
+
     def _append(self, row: Row, token: int) -> None:
-        if row.terminated:
+        if self._is_done(row):
             return
         row.generated.append(token)
         row.terminated = token in self.ends or self.stop.completed(row.generated)

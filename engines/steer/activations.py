@@ -82,12 +82,8 @@ def read_activations(
     """(texts, layers, size) in float32 on the CPU."""
     rows: list[torch.Tensor | None] = [None] * len(readings)
     for places, hidden, starts in _passes(model, readings, site, layers, pad, batch_size, padding):
-        for row, place in enumerate(places):
-            columns = torch.tensor(readings[place].positions) + starts[row]
-            read = [
-                hidden[layer][row, columns.to(hidden[layer].device)].float().mean(dim=0) for layer in layers
-            ]
-            rows[place] = torch.stack(read).cpu()
+        for place, read in zip(places, _read(readings, places, hidden, starts, layers), strict=True):
+            rows[place] = read
     return torch.stack([row for row in rows if row is not None]) if rows else torch.empty(0, len(layers), 0)
 
 
@@ -102,14 +98,62 @@ def median_norms(
 ) -> list[float]:
     """Median length of the activations at each layer, over all positions of all readings: what one unit of a
     norm-relative strength is worth. The positions should be those that will be steered."""
-    found: dict[int, list[torch.Tensor]] = {layer: [] for layer in layers}
+    norms = []
     for places, hidden, starts in _passes(model, readings, site, layers, pad, batch_size, "left"):
-        for row, place in enumerate(places):
-            columns = torch.tensor(readings[place].positions) + starts[row]
-            for layer in layers:
-                at = hidden[layer][row, columns.to(hidden[layer].device)]
-                found[layer].append(at.float().norm(dim=-1).cpu())
-    return [float(torch.cat(found[layer]).median()) for layer in layers]
+        norms.append(_norms(readings, places, hidden, starts, layers))
+    return torch.cat(norms, dim=-1).median(dim=-1).values.tolist()
+
+
+def read_with_norms(
+    model: Any,
+    readings: Sequence[Reading],
+    calibration: Sequence[Reading],
+    site: Site,
+    layers: Sequence[int],
+    *,
+    pad: int,
+    batch_size: int = 32,
+) -> tuple[torch.Tensor, list[float]]:
+    """What `read_activations` gives for the readings, and `median_norms` for the calibration. Where both are of the same
+    texts, which is the rule, each text is read once for both."""
+    if [one.ids for one in readings] != [one.ids for one in calibration]:
+        values = read_activations(model, readings, site, layers, pad=pad, batch_size=batch_size)
+        return values, median_norms(model, calibration, site, layers, pad=pad, batch_size=batch_size)
+    rows, norms = dict[int, torch.Tensor](), []
+    for places, hidden, starts in _passes(model, readings, site, layers, pad, batch_size, "left"):
+        rows.update(zip(places, _read(readings, places, hidden, starts, layers), strict=True))
+        norms.append(_norms(calibration, places, hidden, starts, layers))
+    values = torch.stack([rows[place] for place in range(len(readings))])
+    return values, torch.cat(norms, dim=-1).median(dim=-1).values.tolist()
+
+
+def _read(
+    readings: Sequence[Reading],
+    places: list[int],
+    hidden: dict[int, torch.Tensor],
+    starts: list[int],
+    layers: Sequence[int],
+) -> list[torch.Tensor]:
+    """(layers, size) on the CPU for each reading of a batch."""
+    found = []
+    for row, place in enumerate(places):
+        columns = torch.tensor(readings[place].positions) + starts[row]
+        read = [hidden[layer][row, columns.to(hidden[layer].device)].float().mean(dim=0) for layer in layers]
+        found.append(torch.stack(read).cpu())
+    return found
+
+
+def _norms(
+    readings: Sequence[Reading],
+    places: list[int],
+    hidden: dict[int, torch.Tensor],
+    starts: list[int],
+    layers: Sequence[int],
+) -> torch.Tensor:
+    """(layers, positions of all readings of a batch), on the CPU."""
+    rows = [row for row, place in enumerate(places) for _ in readings[place].positions]
+    columns = [starts[row] + at for row, place in enumerate(places) for at in readings[place].positions]
+    return torch.stack([hidden[layer][rows, columns].float().norm(dim=-1).cpu() for layer in layers])
 
 
 def steered_positions(tokenizer: Any, prompt: str, completion: str) -> Reading:

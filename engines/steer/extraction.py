@@ -6,7 +6,7 @@ from typing import Any
 
 from engines.prompts.spec import PromptSpec
 from engines.recipe.errors import RecipeError
-from engines.steer.activations import locate, median_norms, read_activations, steered_positions
+from engines.steer.activations import locate, read_with_norms, steered_positions
 from engines.steer.directions import Directions, directions
 from engines.steer.pairs import Side
 from engines.steer.sites import find_decoder
@@ -63,13 +63,15 @@ def extract(
     found = load(directory, key)
     if found is not None:
         return found
-    pad = tokenizer.pad_token_id
+    values, norms = read_with_norms(
+        model, readings, steered, site, layers, pad=tokenizer.pad_token_id, batch_size=batch_size
+    )
     found = Activations(
-        values=read_activations(model, readings, site, layers, pad=pad, batch_size=batch_size),
+        values=values,
         layers=tuple(layers),
         questions=tuple(side.question for side in chosen),
         labels=tuple(side.label for side in chosen),
-        norm_ref=tuple(median_norms(model, steered, site, layers, pad=pad, batch_size=batch_size)),
+        norm_ref=tuple(norms),
     )
     save(directory, key, found)
     return found

@@ -48,6 +48,7 @@ class SteeredGenerator(HfGenerator):
         self.steerings: dict[str, Steering] = {}
         self.strengths: dict[int, list[float]] = {}
         """Strengths that `dac` rows of the newest stream were steered with, token by token, by index of the request."""
+        self._found: dict[int, list[float]] = {}
         for steering in steerings:
             self.add(steering)
 
@@ -65,20 +66,41 @@ class SteeredGenerator(HfGenerator):
                 f"steering: no steering {min(unknown)[:16]} is known here", hint="add it before asking for it"
             )
         self.strengths = {}
-        yield from super().stream(requests, sampling, stop, seed)
+        self._found = {}
+        groups = self._alike(requests)
+        for batch in super().stream([requests[group[0]] for group in groups], sampling, stop, seed):
+            for place, _ in batch:
+                if place in self._found:
+                    self.strengths.update(dict.fromkeys(groups[place], self._found[place]))
+            yield [(index, made) for place, made in batch for index in groups[place]]
+
+    def _alike(self, requests: Sequence[Request]) -> list[list[int]]:
+        """Places of requests that have the same completion: asked for twice, or unsteered by different names."""
+        named = {name: self._steering(name) for name in {request.steer for request in requests}}
+        keys = {
+            name: steering.key if steering is not None and steering.spec.alpha != 0 else ""
+            for name, steering in named.items()
+        }
+        groups: dict[tuple[str, int, str], list[int]] = {}
+        for place, request in enumerate(requests):
+            groups.setdefault((request.prompt, request.sample, keys[request.steer]), []).append(place)
+        return list(groups.values())
+
+    def _steering(self, name: str) -> Steering | None:
+        return self.steerings[name] if name else self.default
 
     @contextmanager
     def _decoder(
         self, requests: Sequence[Request], sampling: SamplingBlock, stop: StopStrings, seed: int
     ) -> Iterator[Decoder]:
-        wanted = {request.steer for request in requests}
-        table: dict[str, Steering | None] = {key: self.steerings.get(key) for key in wanted}
-        if "" in table:
-            table[""] = self.default
+        table = {name: self._steering(name) for name in {request.steer for request in requests}}
         with hooked(self.model, places_of(list(table.values()))) as state:
-            yield SteeredDecoder(
-                self.model, self.tokenizer, sampling, stop, seed, state, table, self.strengths
+            yield self._decoder_type()(
+                self.model, self.tokenizer, sampling, stop, seed, state, table, self._found
             )
+
+    def _decoder_type(self) -> "type[SteeredDecoder]":
+        return SteeredDecoder
 
 
 def steered_requests(requests: Iterable[Request], steerings: Sequence[Steering | None]) -> list[Request]:
@@ -124,30 +146,38 @@ class SteeredDecoder(Decoder):
             self.strengths.pop(row.index, None)
         steerings = [self.steerings[row.request.steer] for row in rows]
         dynamic = any(dac_of(steering) for steering in steerings)
-        keys = [
-            (tuple(row.prompt_ids), "" if self._spares(steering) else row.request.steer)
-            for row, steering in zip(rows, steerings, strict=True)
-        ]
-        places = {key: place for place, key in enumerate(dict.fromkeys(keys))}
+        distinct = len({self._head_key(row) for row in rows})
         short = min(len(row.prompt_ids) for row in rows) < 2
         if dynamic and (short or not can_select(cache)):
             raise RecipeError(
                 "steering: a `dac` schedule needs prompts of two tokens or more, and a cache that can be copied",
                 hint="use another schedule for this model",
             )
-        if not dynamic and (len(places) == len(rows) or short or not can_select(cache)):
+        if not dynamic and (distinct == len(rows) or short or not can_select(cache)):
             return self._read(rows, [tuple(row.prompt_ids) for row in rows], cache)
-        self._ahead = 1
-        heads = [rows[keys.index(key)] for key in places]
-        _, mask = self._read(heads, [tuple(row.prompt_ids[:-1]) for row in heads], cache)
-        self._ahead = 0
-        expand = torch.tensor([places[key] for key in keys], device=mask.device)
-        cache.batch_select_indices(expand)
-        mask = torch.nn.functional.pad(mask[expand], (0, 1), value=1)
+        mask = self._read_heads(rows, cache)
         if dynamic:
             self._branches = Branches.of(rows, steerings, cache)
         last = torch.tensor([row.prompt_ids[-1:] for row in rows], device=mask.device)
         return self._forward(rows, last, mask, mask.sum(dim=-1, keepdim=True) - 1, cache), mask
+
+    def _head_key(self, row: Row) -> tuple[tuple[int, ...], str]:
+        """Equal for rows of which all but the last token of the prompt is read alike."""
+        spared = self._spares(self.steerings[row.request.steer])
+        return tuple(row.prompt_ids), "" if spared else row.request.steer
+
+    def _read_heads(self, rows: list[Row], cache: DynamicCache) -> torch.Tensor:
+        """Read all but the last token of each prompt, once for rows that are alike there. The mask is of whole prompts."""
+        keys = [self._head_key(row) for row in rows]
+        places = {key: place for place, key in enumerate(dict.fromkeys(keys))}
+        heads = [rows[keys.index(key)] for key in places]
+        self._assigned, self._prompt_width, self._branches = None, None, None
+        self._ahead = 1
+        _, mask = self._read(heads, [tuple(row.prompt_ids[:-1]) for row in heads], cache)
+        self._ahead = 0
+        expand = torch.tensor([places[key] for key in keys], device=mask.device)
+        cache.batch_select_indices(expand)
+        return torch.nn.functional.pad(mask[expand], (0, 1), value=1)
 
     def _forward(
         self,

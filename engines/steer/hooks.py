@@ -18,7 +18,7 @@ import torch
 
 from engines.recipe.errors import RecipeError
 from engines.steer.directions import Steering
-from engines.steer.placement import weights
+from engines.steer.placement import constant_from, weights
 from engines.steer.sites import find_decoder, module_at
 from engines.steer.spec import Dac, Op, Site
 
@@ -34,6 +34,7 @@ class SteerState:
         self.factor: torch.Tensor | None = None
         """(rows,) strengths that multiply those of rows with a `dac` schedule."""
         self._weight = torch.empty(0)
+        """(rows, columns): what strengths are multiplied by; where all that are steered have weight 1, which are text."""
         self._at: dict[Place, dict[Op, _Addend]] = {}
 
     def clear(self) -> None:
@@ -45,6 +46,7 @@ class SteerState:
         self.rows = rows
         self.factor = None
         self._last, self._lengths = last.to(self.device), lengths.to(self.device)
+        self._constant_from = constant_from(rows, last.tolist())
         self._at = {}
         active = [row for row in rows if row is not None and row.spec.alpha != 0]
         for site, layer in sorted({(row.spec.site, layer) for row in active for layer in row.spec.layers}):
@@ -74,6 +76,9 @@ class SteerState:
                 "steering: without a mask (rows, columns) nothing tells padding from text",
                 hint="call the model with a two-dimensional attention mask",
             )
+        if self._constant_from is not None and past >= self._constant_from:
+            self._weight = mask[:, past : past + width].ne(0)
+            return
         self._weight = weights(self.rows, mask[:, : past + width], input_ids, past, self._last, self._lengths)
         self._weight = self._weight * self._factors()
 
@@ -121,13 +126,19 @@ class _Addend:
             for row, wanted in zip(rows, on, strict=True)
         ]
         self.on = torch.tensor(on, device=device)[:, None]
+        self.all_on = all(on)
         self.unit = torch.stack(unit).to(device)[:, None]
         self.scale = torch.tensor(scale, dtype=torch.float64).to(torch.float32).to(device)[:, None, None]
         self.delta = self.scale * self.unit
+        self._rounded = self.delta
 
     def apply(self, hidden: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         w = weight[..., None]
-        if self.op == "add":
+        if self.op == "add" and weight.dtype == torch.bool:
+            if self._rounded.dtype != hidden.dtype:
+                self._rounded = self.delta.to(hidden.dtype)
+            steered = hidden + self._rounded
+        elif self.op == "add":
             steered = hidden + (w * self.delta).to(hidden.dtype)
         else:
             h = hidden.float()
@@ -141,7 +152,8 @@ class _Addend:
                 steered = steered * (h.norm(dim=-1, keepdim=True) / steered.norm(dim=-1, keepdim=True))
             steered = steered.to(hidden.dtype)
         # Chosen, not multiplied by 0 or 1: an unsteered element keeps its bits, even beside a row that overflows.
-        return torch.where(((weight != 0) & self.on)[..., None], steered, hidden)
+        chosen = weight if weight.dtype == torch.bool else weight != 0
+        return torch.where((chosen if self.all_on else chosen & self.on)[..., None], steered, hidden)
 
 
 @contextmanager
@@ -221,8 +233,10 @@ def _beginning(state: SteerState, body: torch.nn.Module) -> Any:
         )
 
     def hook(_module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        given = signature.bind_partial(*args, **kwargs).arguments
-        given = {**given, **given.get("kwargs", {})}
+        given = kwargs
+        if args:
+            given = signature.bind_partial(*args, **kwargs).arguments
+            given = {**given, **given.get("kwargs", {})}
         ids = given.get("input_ids")
         batch, width = (ids if ids is not None else given["inputs_embeds"]).shape[:2]
         cache = given.get("past_key_values")

@@ -38,6 +38,22 @@ def weights(
     return result * mask[:, past:].ne(0)
 
 
+def constant_from(rows: Sequence[Steering | None], last: Sequence[int]) -> int | None:
+    """The column from which on every text token of every steered row has weight 1; None where there is none.
+
+    From there on nothing needs to be worked out column by column, which is nearly all of what a hook costs.
+    """
+    first = 0
+    for row, column in zip(rows, last, strict=True):
+        if row is None or row.spec.alpha == 0:
+            continue
+        where = row.spec.where
+        if row.spec.schedule.kind != "const" or where.generation != "all":
+            return None
+        first = max(first, column if where.prompt in ("last", "all") else column + 1)
+    return first
+
+
 def _chosen(
     where: Where, mask: torch.Tensor, ids: torch.Tensor | None, step: torch.Tensor, lengths: torch.Tensor
 ) -> torch.Tensor:

@@ -3,7 +3,7 @@ import torch
 
 from engines.prompts.spec import PromptSpec
 from engines.recipe.errors import RecipeError
-from engines.steer.activations import median_norms, steered_positions
+from engines.steer.activations import locate, median_norms, read_activations, steered_positions
 from engines.steer.extraction import extract, find_directions
 from engines.steer.pairs import Side
 from engines.steer.sites import find_decoder
@@ -47,3 +47,22 @@ def test_texts_without_the_position_are_left_out_and_none_at_all_is_told(family_
     assert "q9" not in found.questions and len(found.questions) == 12
     with pytest.raises(RecipeError, match="none of 1 texts has the position `pre_answer`"):
         extract(model, tokenizer, PromptSpec(), sides[-1:], directory=tmp_path, **GIVEN, read="pre_answer")
+
+
+@pytest.mark.parametrize("read", ["answer_last", "cot_mean", "prompt_last"])
+def test_texts_are_read_once_for_activations_and_norms_with_the_bits_of_reading_them_twice(
+    family_model, tokenizer, tmp_path, read
+):
+    model, passes = family_model("llama"), []
+    handle = find_decoder(model).body.register_forward_pre_hook(lambda _m, _a: passes.append(1))
+    found = extract(
+        model, tokenizer, PromptSpec(), SIDES, directory=tmp_path, **GIVEN, read=read, batch_size=4
+    )
+    handle.remove()
+    # Prompts alone are other texts than those whose tokens are steered, so both are read.
+    assert len(passes) == (6 if read == "prompt_last" else 3)
+    located = [locate(tokenizer, side.prompt, side.completion, PromptSpec(), read) for side in SIDES]
+    steered = [steered_positions(tokenizer, side.prompt, side.completion) for side in SIDES]
+    options = {"site": "block_out", "layers": range(4), "pad": tokenizer.pad_token_id, "batch_size": 4}
+    assert torch.equal(found.values, read_activations(model, located, **options))
+    assert list(found.norm_ref) == median_norms(model, steered, **options)

@@ -248,3 +248,20 @@ def test_bfloat16_rows_are_bitwise_their_like(family_model, steer, family):
     with steered(model, rows[:1] * 3, mask):
         assert torch.equal(run()[0], mixed[0])
     assert torch.equal(mixed[1:], plain[1:]) and not torch.equal(mixed[0], plain[0])
+
+
+def test_what_is_asked_for_twice_or_by_two_names_of_nothing_is_generated_once(family_model, tokenizer, steer):
+    model, row = family_model("llama"), steer([1], 4.0)
+    dac = steer([2], 1.0, schedule={"kind": "dac"})
+    rows = [None, steer([1], 0.0), steer([2], 0.0), row, row, dac, dac]
+    generator = SteeredGenerator(model, tokenizer, 64, rows[1:])
+    with shapes_of(model) as shapes:
+        made = tokens(generator, steered_requests(requests_for(PROMPTS, 1), rows))
+    strengths = generator.strengths
+    assert max(rows for rows, _ in shapes) == 3 * len(PROMPTS)
+    plain = tokens(generator, requests_for(PROMPTS, 1))
+    steered_ones = tokens(generator, steered_requests(requests_for(PROMPTS, 1), [row]))
+    assert made[0::7] == made[1::7] == made[2::7] == plain
+    assert made[3::7] == made[4::7] == steered_ones != plain
+    assert sorted(strengths) == [place for place in range(28) if place % 7 > 4]
+    assert all(strengths[place] == strengths[place + 1] for place in range(5, 28, 7))

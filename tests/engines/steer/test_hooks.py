@@ -5,6 +5,7 @@ import torch
 from transformers import DynamicCache
 
 from engines.recipe.errors import RecipeError
+from engines.steer import hooks
 from engines.steer.hooks import hooked, steered
 from engines.steer.sites import find_decoder
 
@@ -370,3 +371,21 @@ def test_a_vector_that_the_spec_does_not_name_is_refused(steer):
     one, other = steer([1], 1.0, 0), steer([1], 1.0, 1)
     with pytest.raises(RecipeError, match="not the one that the spec names"):
         Steering(one.spec, other.vectors)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("op", ["add", "project_out", "replace_component", "add_norm_preserving"])
+def test_steps_of_constant_weight_have_the_bits_of_weights_worked_out_column_by_column(
+    family_model, steer, monkeypatch, family, op
+):
+    model = family_model(family)
+    rows = [steer([1], 2.0, op=op), None, steer([0, 2], -1.5, 1, op=op, where={"prompt": "none"})]
+    short = steps_of(model, rows)
+    monkeypatch.setattr(hooks, "constant_from", lambda _rows, _last: None)
+    assert torch.equal(steps_of(model, rows), short)
+    assert not torch.equal(steps_of(model, [None] * 3), short)
+
+
+def steps_of(model, rows):
+    with steered(model, rows, MASK):
+        return step_by_step(model, [1, 4])
