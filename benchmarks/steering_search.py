@@ -301,7 +301,7 @@ def hook_tables(s: Setting, found: Directions, rounds: int) -> None:
         "ours": lambda: endless(s, Endless(s.model, s.tokenizer, s.batch, [everywhere]), [everywhere]),
         "model.generate, unsteered": lambda: endless_generate(s, nullcontext()),
     }
-    if find_spec("steering_vectors"):
+    if find_spec("steering_vectors") and find_spec("sklearn"):
         from steering_vectors import SteeringVector
 
         place = found.layers.index(layer)
@@ -314,7 +314,7 @@ def hook_tables(s: Setting, found: Directions, rounds: int) -> None:
         peer = "steering-vectors 0.12.2"
     else:
         print(
-            "\nsteering-vectors is not installed: `pip install --no-deps steering-vectors==0.12.2` to compare with it"
+            "\nsteering-vectors is not installed: `pip install --no-deps steering-vectors==0.12.2` and scikit-learn to compare"
         )
         peer = "model.generate, unsteered"
     title = f"the same vector at every token, {len(s.questions)} completions of {width} tokens"
