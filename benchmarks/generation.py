@@ -21,7 +21,7 @@ from statistics import median
 import yaml
 
 BATCH = 64
-SIZES = {"5M": (192, 5), "30M": (448, 9), "0.5B": (1536, 18)}
+SIZES = {"5M": (192, 5), "30M": (512, 7), "0.5B": (1536, 18)}
 """Hidden size and layers."""
 WORDS = 16_384
 
@@ -192,6 +192,7 @@ def random_qwen3(folder: Path, size: str, ends: int) -> Path:
         num_key_value_heads=hidden // 128,
         head_dim=64,
         max_position_embeddings=1024,
+        tie_word_embeddings=True,
         eos_token_id=list(range(WORDS - ends, WORDS)) or tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
