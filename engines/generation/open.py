@@ -13,7 +13,7 @@ from engines.generation.lengths import LengthHistory
 from engines.modeling.identity import weights_identity
 from engines.modeling.loading import load_model
 from engines.modeling.sources import resolve
-from engines.recipe.blocks import GenerationBlock, ModelBlock
+from engines.recipe.blocks import GenerationBlock, ModelBlock, SteerableModelBlock
 from engines.recipe.errors import RecipeError
 from engines.run import Run
 
@@ -42,7 +42,7 @@ def _open(
     device: torch.device,
     history: LengthHistory,
 ) -> Generator:
-    steering = getattr(model, "steering", None)
+    steering = model.steering if isinstance(model, SteerableModelBlock) else None
     if steering is not None and generation.backend != "hf":
         raise RecipeError(
             f"model.steering: back end `{generation.backend}` cannot steer",

@@ -13,6 +13,7 @@ from typing import Any
 from engines.run import Run
 from engines.steer.bench import Bench
 from engines.steer.confirm import best_control, confirm, finalists, winner
+from engines.steer.directions import Directions
 from engines.steer.fields import SteeringRecipe
 from engines.steer.final import test_once
 from engines.steer.gates import run_gates
@@ -24,7 +25,7 @@ from engines.steer.screen import baseline, screen, startup
 from engines.steer.searching import Helpers, open_trials, search
 from engines.steer.sources import Sources, find_sources
 from engines.steer.studies import Space
-from engines.steer.subject import open_subject
+from engines.steer.subject import Subject, open_subject
 from engines.steer.trials import Trials
 from engines.steer.verdict import Outcome
 
@@ -79,31 +80,17 @@ class Stages:
         search(open_trials(self.subject, sources, starts, unsteered["search"]), self._heed, lambda *_: None)
 
     def _gates(self, sources: Sources) -> None:
-        recipe, subject = self.recipe, self.subject
         found = next(iter(sources.found.values()))
-        examples = subject.splits.search[:_GATE_PROMPTS]
 
         def prove() -> list[dict[str, Any]]:
-            bench = Bench(
-                subject.model,
-                subject.tokenizer,
-                [subject.prompt(example) for example in examples],
-                found,
-                found.layers,
-                max(recipe.ladder, key=abs) if min(recipe.ladder) >= 0 else max(map(abs, recipe.ladder)),
-                recipe.greedy,
-                subject.spec,
-                examples,
-                {key: value for key, value in steering_fields(subject).items() if key != "read"},
-                recipe.batch_size,
-            )
+            bench = bench_of(self.subject, found)
             run_gates(bench, self.run.dir)
             written: list[dict[str, Any]] = json.loads(
                 (self.run.dir / "gates.json").read_text(encoding="utf-8")
             )
             return written
 
-        kept(self.run.dir / "gates.passed.json", subject.asked, prove)
+        kept(self.run.dir / "gates.passed.json", self.subject.asked, prove)
 
     def _screen(
         self, sources: Sources, cells: Sequence[Cell], unsteered: Mapping[str, Sequence[Item]]
@@ -164,3 +151,21 @@ class Stages:
     def _heed(self, share: float) -> None:
         if self.run.stop_requested and share < 1:
             raise StopRequested
+
+
+def bench_of(subject: Subject, found: Directions) -> Bench:
+    """What the gates are run on: some of the search's questions, these directions, and the largest strength."""
+    recipe, examples = subject.recipe, subject.splits.search[:_GATE_PROMPTS]
+    return Bench(
+        subject.model,
+        subject.tokenizer,
+        [subject.prompt(example) for example in examples],
+        found,
+        found.layers,
+        max(map(abs, recipe.ladder)),
+        recipe.greedy,
+        subject.spec,
+        examples,
+        {key: value for key, value in steering_fields(subject).items() if key != "read"},
+        recipe.batch_size,
+    )

@@ -16,13 +16,13 @@ from engines.recipe.bases import base_model
 from engines.recipe.blocks import SteeringBlock
 from engines.recipe.errors import RecipeError
 from engines.run import Run
-from engines.steer.bench import Bench
 from engines.steer.directions import Directions, Steering, directions
 from engines.steer.extraction import extract
 from engines.steer.fields import SteeringRecipe
 from engines.steer.gates import GATES, run_gate
 from engines.steer.pairs import answer_pairs
 from engines.steer.screening import force
+from engines.steer.stages import bench_of
 from engines.steer.subject import Subject, open_subject
 from engines.steer.vector_file import steering_for
 from engines.steer.vectors import random_directions
@@ -98,20 +98,7 @@ def _random(subject: Subject) -> Directions:
 
 def _gates(subject: Subject, found: Directions) -> Iterator[str]:
     """A line a gate. Raises RecipeError behind the last where one has failed."""
-    examples = subject.splits.search[:32]
-    recipe = subject.recipe
-    bench = Bench(
-        subject.model,
-        subject.tokenizer,
-        [subject.prompt(example) for example in examples],
-        found,
-        found.layers,
-        max(map(abs, recipe.ladder)),
-        recipe.greedy,
-        subject.spec,
-        examples,
-        batch_size=recipe.batch_size,
-    )
+    bench = bench_of(subject, found)
     failed = []
     for name in GATES:
         gate = run_gate(name, bench)

@@ -88,7 +88,8 @@ def _rule(**changes):
 
 def test_the_rule_without_a_mistake_passes(make_model, stepped_rows_by_hand, monkeypatch):
     monkeypatch.setattr("engines.jepa.masks.visible", _rule())
-    prove_mask(make_model("llama"), [pack(row, predictors=2) for row in stepped_rows_by_hand], pad_token=0)
+    rows = [pack(row, predictors=2) for row in stepped_rows_by_hand]
+    assert prove_mask(make_model("llama"), rows, pad_token=0).as_json()
 
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])

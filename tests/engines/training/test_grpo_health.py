@@ -78,10 +78,12 @@ def test_longer_completions_that_earn_more_are_no_alarm(make_run):
 
 
 def test_a_step_without_new_completions_is_no_alarm(make_run):
-    callback = GRPOHealthCallback(make_run(), HealthBlock(logs=1))
+    attempt = make_run()
+    callback = GRPOHealthCallback(attempt, HealthBlock(logs=1))
     logs = {"loss": 0.1, "grad_norm": 0.2, "entropy": 0.3, "reward": None}
     callback.on_log(None, SimpleNamespace(global_step=1), None, logs=logs)
     callback.on_log(None, SimpleNamespace(global_step=1), None, logs={"train_runtime": 1.0})
+    assert not attempt.dir.joinpath("events.jsonl").read_text()
 
 
 def test_by_default_short_runs_of_bad_luck_pass_and_collapse_does_not(make_run):
