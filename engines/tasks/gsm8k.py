@@ -6,7 +6,6 @@ line is `#### 5`. Any data in that form works. A local copy is a directory with 
 nobody trains and tests on the same file.
 """
 
-import json
 import random
 import re
 from collections.abc import Iterator, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 from engines.recipe.errors import RecipeError
 from engines.tasks.answers import parse_number
 from engines.tasks.example import Document, Example
+from engines.tasks.row_files import hub_rows, rows_of
 from engines.tasks.splits import OfficialSplit
 
 HUB_ID = "openai/gsm8k"
@@ -26,7 +26,7 @@ _LAYOUT = "task.path is a directory with train.jsonl and test.jsonl (or .parquet
 
 def read(path: str | None, split: OfficialSplit) -> list[Example]:
     """The official split, in the order of the file."""
-    rows = _hub_rows(split) if path is None else _local_rows(Path(path).expanduser(), split)
+    rows = hub_rows(HUB_ID, "main", split) if path is None else _local_rows(Path(path).expanduser(), split)
     return [_example(where, row, f"gsm8k-{split}-{index}") for index, (where, row) in enumerate(rows)]
 
 
@@ -73,20 +73,6 @@ def _example(where: str, row: Any, example_id: str) -> Example:
     return Example(example_id, question, reasoning, answer, written_answer=written)
 
 
-def _hub_rows(split: OfficialSplit) -> Iterator[tuple[str, Any]]:
-    from datasets import load_dataset
-
-    try:
-        rows = load_dataset(HUB_ID, "main", split=split)
-    except (OSError, ValueError) as error:  # no network, offline mode, or only another part in the cache
-        raise RecipeError(
-            f"{HUB_ID} could not be read from the Hugging Face hub: {error}",
-            hint="check the network (and HF_HUB_OFFLINE), or set task.path to a local copy",
-        ) from error
-    for index, row in enumerate(rows):
-        yield f"{HUB_ID} {split} row {index}", row
-
-
 def _split_file(path: Path, split: OfficialSplit) -> Path | None:
     if path.is_dir():
         return next((file for suffix in SUFFIXES if (file := path / f"{split}{suffix}").is_file()), None)
@@ -99,34 +85,6 @@ def _local_rows(path: Path, split: OfficialSplit) -> Iterator[tuple[str, Any]]:
     if file is None:
         wrong = f"holds no {split} split" if path.exists() else "does not exist"
         raise RecipeError(f"task.path: {path} {wrong}", hint=_LAYOUT)
-    if file.suffix == ".parquet":
-        return _parquet_rows(file)
-    if file.suffix == ".jsonl":
-        return _jsonl_rows(file)
-    raise RecipeError(f"task.path: {file} is neither .jsonl nor .parquet", hint=_LAYOUT)
-
-
-def _jsonl_rows(file: Path) -> Iterator[tuple[str, Any]]:
-    with file.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except ValueError as error:  # not JSON, or not UTF-8
-                raise RecipeError(
-                    f"{file}:{number}: not JSON: {error}", hint="JSONL has one JSON object a line, in UTF-8"
-                ) from error
-            yield f"{file}:{number}", row
-
-
-def _parquet_rows(file: Path) -> Iterator[tuple[str, Any]]:
-    import pyarrow.parquet
-    from pyarrow import ArrowException
-
-    try:
-        rows = pyarrow.parquet.read_table(file).to_pylist()
-    except (ArrowException, OSError) as error:
-        raise RecipeError(f"{file}: not a Parquet file: {error}", hint=_LAYOUT) from error
-    for number, row in enumerate(rows, start=1):
-        yield f"{file}:{number}", row
+    if file.suffix not in SUFFIXES:
+        raise RecipeError(f"task.path: {file} is neither .jsonl nor .parquet", hint=_LAYOUT)
+    return rows_of(file)

@@ -1,0 +1,40 @@
+"""The suite's tasks by name, and the published selections of them.
+
+The lists differ between sources. GURU's validation during training has 13 tasks, two of which (`amc`, `ordering`) its
+final table leaves out; its final evaluation has 19, which its table counts as 17, LiveBench's three parts being one.
+"""
+
+from engines.recipe.errors import RecipeError
+from engines.suite.item import Domain, SuiteTask
+
+_ALL: tuple[SuiteTask, ...] = ()
+SUITE: dict[str, SuiteTask] = {task.name: task for task in _ALL}
+
+_BOTH = (
+    "aime", "math500", "humaneval", "mbpp", "livecodebench", "supergpqa", "arcagi1", "zebra", "codeio", "hitab",
+    "multihier",
+)  # fmt: skip
+_LIVEBENCH = ("livebench_reasoning", "livebench_language", "livebench_data_analysis")
+_FINAL = ("gpqa_diamond", "cruxeval_i", "cruxeval_o", "finqa", "ifeval", *_LIVEBENCH)
+MICRO = ("micro_math", "micro_code", "micro_science", "micro_logic", "micro_simulation", "micro_tabular")
+
+PRESETS: dict[str, tuple[str, ...]] = {
+    "guru13": (*_BOTH, "amc", "ordering"),
+    "guru17": (*_BOTH, *_FINAL),
+    "guru19": (*_BOTH, *_FINAL),
+    "all21": (*_BOTH, *_FINAL, "amc", "ordering"),
+    "micro6": MICRO,
+}
+"""`guru17` and `guru19` ask the same questions; `guru17` counts LiveBench's parts as one task in the mean."""
+
+
+def suite_task(name: str) -> SuiteTask:
+    """The task of this name. Raises RecipeError for an unknown one."""
+    if name not in SUITE:
+        raise RecipeError(f"{name!r} is no task of the suite", hint=f"tasks: {', '.join(sorted(SUITE))}")
+    return SUITE[name]
+
+
+def domain_of(name: str) -> Domain:
+    """The domain that a task belongs to."""
+    return suite_task(name).domain
