@@ -59,7 +59,9 @@ class SuiteGrade:
     method: str = "none"
     """Where the answer was found: `box`, `answer_tag`, `code_block`, `json_block`, `phrase`, `last_number`, ..."""
     detail: str = ""
-    """Why: the error, the sandbox's layer, the failed test."""
+    """Why: the error, the failed test."""
+    in_format: bool = False
+    """The answer stands where the prompt asks for it."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,5 @@ def graded(
 ) -> SuiteGrade:
     """A grade of an answer that was found; `asked_for`: in the place that the prompt names."""
     share = float(right) if score is None else score
-    return SuiteGrade(
-        share if asked_for else 0.0, right and asked_for, right, "graded", extracted, method, detail
-    )
+    given = share if asked_for else 0.0
+    return SuiteGrade(given, right and asked_for, right, "graded", extracted, method, detail, asked_for)
