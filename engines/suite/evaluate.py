@@ -137,6 +137,7 @@ def protocol(
         "prompt_hash": suite_prompt(suite.system).hash(),
         "sampling": sampling.model_dump() | {"num_samples": suite.samples},
         "grading": f"{VERSION} {rows[0].sandbox}",
+        "domains": {row.task: row.domain for row in rows},
     }
 
 
