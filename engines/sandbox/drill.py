@@ -53,7 +53,7 @@ def try_attack(sandbox: Sandbox, attack: Attack) -> tuple[list[str], str]:
     with tempfile.TemporaryDirectory() as name, _giving_away(tokens, mark) as (port, callers):
         outside = Path(name, "outside")
         outside.mkdir(mode=0o777)
-        Path(name).chmod(0o755)  # Noted rights of nobody: the walls have to hold, not the mode bits.
+        Path(name).chmod(0o755)  # The walls have to hold, not the mode bits.
         outside.chmod(0o777)
         secret = Path(name, "tests.txt")
         secret.write_text(" ".join(tokens))
