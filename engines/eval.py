@@ -92,9 +92,8 @@ def run(recipe: Recipe, run: Run) -> None:
     from engines.tasks.summary import summarize
 
     if recipe.suite is not None:
-        from engines.suite.job import evaluate_checkpoints, evaluate_suite
+        from engines.suite.job import evaluate
 
-        evaluate = evaluate_checkpoints if recipe.checkpoints == "all" else evaluate_suite
         evaluate(recipe, recipe.suite, run)
         return
     assert recipe.task is not None

@@ -157,7 +157,7 @@ class SuiteBlock(Block):
     """Answers to each question: the k of avg@k. `published`: as many as the sources take, 4 or 32 for small tasks."""
     system: str = ""
     """System message before every question. Empty: none; the questions themselves say how to answer."""
-    require_sandbox: Literal["L0", "L1", "L2", "L3"] | None = None
+    require_sandbox: Literal["L0", "L1", "L2"] | None = None
     """Refuse to run programs that models wrote behind less than this; `tunedeck doctor --sandbox` shows what there is."""
 
     @model_validator(mode="after")

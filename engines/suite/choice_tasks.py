@@ -4,14 +4,12 @@ import random
 import re
 from collections.abc import Mapping, Sequence
 from string import ascii_uppercase
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from engines.sandbox import Sandbox
 from engines.suite.extraction import Found, boxed, phrased, tagged
 from engines.suite.item import Item, SuiteGrade, SuiteTask, graded, make_item, no_answer
 from engines.suite.science_made import made_science
-
-if TYPE_CHECKING:
-    from engines.sandbox import Sandbox
 
 _WRAPPED = re.compile(r"\\(?:text|mbox|mathrm|textbf|mathbf|boldsymbol)\{([^{}]*)\}")
 _LETTER = re.compile(r"[\W_]*([A-Z])(?:(?=[^\w\s])|\s*$|\s+(?=\S))")
@@ -37,7 +35,7 @@ def choice_item(
     )
 
 
-def grade_choice(item: Item, text: str, _sandbox: "Sandbox") -> SuiteGrade:
+def grade_choice(item: Item, text: str, _sandbox: Sandbox) -> SuiteGrade:
     """Right where the box holds the letter, alone or before the option's own words; leniently behind `answer is`."""
     options: list[str] = item.details["options"]
     for found, asked in ((boxed(text), True), (tagged(text), False), (phrased(text), False)):

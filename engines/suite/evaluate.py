@@ -14,13 +14,14 @@ from typing import Any
 
 from engines.generation.append_only import append_lines, read_lines
 from engines.generation.generator import Generator, Request
+from engines.prompts.rendering import token_ids
 from engines.recipe.blocks import SamplingBlock, Split, SuiteBlock
 from engines.recipe.errors import RecipeError
 from engines.run import Run, write_whole
 from engines.sandbox import Sandbox
 from engines.suite.item import Item, SuiteTask
 from engines.suite.prompting import render_items, suite_prompt
-from engines.suite.rows import VERSION, Answer, SuiteRow, fields_of, graded_row, row_of
+from engines.suite.rows import VERSION, Answer, SuiteRow, fields_of, graded_row, row_of, too_long_row
 from engines.suite.selection import items_of, samples_of, tasks_of
 from engines.suite.summary import summarize_suite
 from engines.tasks.summary import Score
@@ -65,9 +66,11 @@ def answer_all(
     tokenizer: Any,
     sandbox: Sandbox,
     run: Run,
+    context: int | None = None,
 ) -> list[SuiteRow] | None:
     """A graded row for every question, in order; None where the job was asked to stop before all were answered.
 
+    `context` is the model's, in tokens: a question that does not fit with its answer counts as not answered.
     Sample s of a question depends on the seed, the prompt and s alone, so adding a task changes no other's answers.
     """
     rows = _graded_before(run.dir)
@@ -82,6 +85,14 @@ def answer_all(
 
     open_questions = [question for question in todo if question.key not in answers]
     prompts = render_items(tokenizer, [question.item for question in open_questions], suite.system)
+    if context is not None:
+        fits = [len(token_ids(tokenizer, text)) + sampling.max_new_tokens <= context for text in prompts]
+        for question in (q for q, fit in zip(open_questions, fits, strict=True) if not fit):
+            row = too_long_row(question.task, question.item, question.sample, sandbox)
+            rows[row.key] = row
+            run.events.emit("example", key=row.key, fields=fields_of(row))
+        open_questions = [q for q, fit in zip(open_questions, fits, strict=True) if fit]
+        prompts = [text for text, fit in zip(prompts, fits, strict=True) if fit]
     requests = [Request(text, q.sample) for text, q in zip(prompts, open_questions, strict=True)]
     stop = suite_prompt(suite.system).stop
     for batch in generator.stream(requests, sampling, stop, run.seed) if requests else ():

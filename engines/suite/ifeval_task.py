@@ -2,13 +2,11 @@
 
 import random
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from engines.suite.ifeval_checks import CHECKS, LanguageUnknownError
+from engines.sandbox import Sandbox
+from engines.suite.ifeval_checks import CHECKS, LanguageUnknownError, words
 from engines.suite.item import Item, SuiteGrade, SuiteTask, grader_error, make_item, no_answer
-
-if TYPE_CHECKING:
-    from engines.sandbox import Sandbox
 
 _TOPICS = (
     "a rainy day",
@@ -37,10 +35,12 @@ def _item(prompt: str, names: list[str], kwargs: list[dict[str, Any]], difficult
     return make_item("ifeval", prompt, gold, difficulty=difficulty)
 
 
-def _grade(item: Item, text: str, _sandbox: "Sandbox") -> SuiteGrade:
+def _grade(item: Item, text: str, _sandbox: Sandbox) -> SuiteGrade:
     """Strict: every instruction holds. Leniently: also without the first or last line, or without asterisks."""
     if not text.strip():
         return no_answer()
+    if words(text) == words(item.prompt):
+        return no_answer("whole_text", "the prompt given back")
     try:
         followed = [CHECKS[one["id"]](text, one) for one in item.answer]
         lenient = all(followed) or any(_all_hold(item, variant) for variant in _variants(text))
@@ -83,7 +83,7 @@ def _made(seed: int, difficulty: int) -> Item:
         ("keywords:forbidden_words", "Do not use the word very.", {"forbidden_words": ["very"]}),
     ]  # fmt: skip
     chosen = [draw.choice(sure), *draw.sample(more, 1 + min(difficulty, 4) // 2)]
-    prompt = f"Write a short text about {topic}. {' '.join(words for _, words, _ in chosen)}"
+    prompt = f"Write a short text about {topic}. {' '.join(asked for _, asked, _ in chosen)}"
     return _item(prompt, [name for name, _, _ in chosen], [given for _, _, given in chosen], difficulty)
 
 

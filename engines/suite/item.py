@@ -8,10 +8,9 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-if TYPE_CHECKING:
-    from engines.sandbox import Sandbox
+from engines.sandbox import Sandbox
 
 Domain = Literal["math", "code", "science", "logic", "simulation", "tabular", "ood"]
 Outcome = Literal["graded", "no_answer", "error"]
@@ -78,7 +77,7 @@ class SuiteTask:
     """A made item of the same form, of a seed and a difficulty from 0 to 5; the same on every machine."""
     gold_answer: Callable[[Item], str]
     """A completion that deserves full marks, for the graders' own tests. Raises ValueError where the data has none."""
-    grade: Callable[[Item, str, "Sandbox"], SuiteGrade]
+    grade: Callable[[Item, str, Sandbox], SuiteGrade]
     samples: int = 1
     """Answers to a question in the published protocol: the k of avg@k."""
     hub_config: str | None = None

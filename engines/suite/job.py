@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from engines.events import EventWriter
 from engines.generation.open import open_generator
-from engines.modeling.loading import choose_device, load_tokenizer
+from engines.modeling.loading import choose_device, load_tokenizer, model_context
 from engines.recipe.blocks import SteerableModelBlock, SuiteBlock
 from engines.run import Run, write_whole
-from engines.sandbox import Sandbox, open_sandbox
+from engines.sandbox import Layer, Sandbox, open_sandbox
 from engines.suite.checkpoints import Checkpoint, checkpoints_of, training_rewards
 from engines.suite.evaluate import Question, answer_all, questions_of, report_scores, write_metrics
 from engines.suite.evolution import Point, analyse
@@ -20,27 +20,33 @@ if TYPE_CHECKING:
     from engines.eval import Recipe
 
 
-def evaluate_suite(recipe: "Recipe", suite: SuiteBlock, run: Run) -> None:
-    """Answers, grades and scores of the model that the recipe names."""
+def evaluate(recipe: "Recipe", suite: SuiteBlock, run: Run) -> None:
+    """Answers, grades and scores of the model that the recipe names, or of every checkpoint of its job."""
+    required = Layer[suite.require_sandbox] if suite.require_sandbox else None
+    with open_sandbox(required) as sandbox:
+        wanted = questions_of(suite, recipe.split, recipe.sampling)
+        _say(wanted, sandbox, run)
+        part = _checkpoints if recipe.checkpoints == "all" else _model
+        run.stopped_early = not part(recipe, suite, wanted, sandbox, run)
+
+
+def _model(recipe: "Recipe", suite: SuiteBlock, wanted: list[Question], sandbox: Sandbox, run: Run) -> bool:
+    """False where the job was asked to stop before the end."""
     began = time.monotonic()
-    sandbox = open_sandbox(suite.require_sandbox)
-    wanted = questions_of(suite, recipe.split, recipe.sampling)
-    _say(wanted, sandbox, run)
     rows = _answers(recipe, suite, recipe.model, wanted, sandbox, run)
     if rows is None:
-        run.stopped_early = True
-        return
+        return False
     scores = report_scores(rows, suite, recipe.split, recipe.sampling, run)
     write_metrics(run.dir / "metrics.json", recipe.stage, scores, began)
     for name in ("metrics.json", "samples", "grades"):
         run.events.emit("artifact", name=name.removesuffix(".json"), path=name)
+    return True
 
 
-def evaluate_checkpoints(recipe: "Recipe", suite: SuiteBlock, run: Run) -> None:
+def _checkpoints(
+    recipe: "Recipe", suite: SuiteBlock, wanted: list[Question], sandbox: Sandbox, run: Run
+) -> bool:
     """Learning curves: every checkpoint answers the same questions, in a part of the run directory of its own."""
-    sandbox = open_sandbox(suite.require_sandbox)
-    wanted = questions_of(suite, recipe.split, recipe.sampling)
-    _say(wanted, sandbox, run)
     trained = run.inputs[str(recipe.model.from_)]
     kept = checkpoints_of(trained)
     points: list[Point] = []
@@ -50,8 +56,7 @@ def evaluate_checkpoints(recipe: "Recipe", suite: SuiteBlock, run: Run) -> None:
         rows = _answers(recipe, suite, _block(recipe.model, checkpoint), wanted, sandbox, part)
         part.events.close()
         if rows is None:
-            run.stopped_early = True
-            return
+            return False
         points.append(Point(checkpoint.epoch, rows))
         scores = {score.name: score.value for score in summarize_suite(rows)}
         shown = {n: v for n, v in scores.items() if "." not in n or n.startswith("domain.")}
@@ -61,6 +66,7 @@ def evaluate_checkpoints(recipe: "Recipe", suite: SuiteBlock, run: Run) -> None:
     run.events.emit("score", name="evolution", value=found["best_epoch"], fields=found)
     write_whole(run.dir / "evolution.json", json.dumps(found, indent=2) + "\n")
     run.events.emit("artifact", name="evolution", path="evolution.json")
+    return True
 
 
 def _answers(
@@ -76,7 +82,8 @@ def _answers(
         model, recipe.generation, run, tokenizer=tokenizer, device=choose_device(recipe.device)
     )
     try:
-        return answer_all(wanted, suite, recipe.sampling, generator, tokenizer, sandbox, run)
+        context = model_context(model, run)
+        return answer_all(wanted, suite, recipe.sampling, generator, tokenizer, sandbox, run, context)
     finally:
         generator.close()
 
@@ -96,5 +103,5 @@ def _say(wanted: list[Question], sandbox: Sandbox, run: Run) -> None:
     tasks = dict.fromkeys(question.task.name for question in wanted)
     questions = len({(question.task.name, question.item.uid) for question in wanted})
     run.events.message(
-        f"{len(tasks)} tasks, {questions:,} questions, {len(wanted):,} answers; programs run behind {sandbox.layer}"
+        f"{len(tasks)} tasks, {questions:,} questions, {len(wanted):,} answers; programs run behind {sandbox.layer.name}"
     )

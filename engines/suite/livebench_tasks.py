@@ -8,15 +8,13 @@ import io
 import json
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from engines.sandbox import Sandbox
 from engines.suite.extraction import Found, boxed, fenced, said, tagged
 from engines.suite.item import Item, SuiteGrade, SuiteTask, graded, make_item, no_answer
 from engines.suite.livebench_made import made_data_analysis, made_language, made_reasoning
 from engines.suite.logic_tasks import parsed_value
-
-if TYPE_CHECKING:
-    from engines.sandbox import Sandbox
 
 _BOLD = re.compile(r"(?s)\*\*(.+?)\*\*")
 _SOLUTION = re.compile(r"(?s)<solution>(.*?)</solution>")
@@ -128,7 +126,7 @@ _WHOLE = ("typos", "plot_unscrambling")
 """Kinds whose answer is a text of its own, not a few words in a marked place."""
 
 
-def _grade(item: Item, text: str, _sandbox: "Sandbox") -> SuiteGrade:
+def _grade(item: Item, text: str, _sandbox: Sandbox) -> SuiteGrade:
     """The kind's score in the place that the prompt names: bold, `<solution>`, a box or a code block."""
     kind, gold = item.details["kind"], item.answer
     found = _found(kind, text)

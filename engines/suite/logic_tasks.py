@@ -4,16 +4,14 @@ import ast
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from engines.sandbox import Sandbox
 from engines.suite.arc_made import made_grids
 from engines.suite.choice_tasks import choice_item, gold_letter, grade_choice
 from engines.suite.extraction import Found, boxed, fenced, said, tagged
 from engines.suite.item import Item, SuiteGrade, SuiteTask, graded, make_item, no_answer
 from engines.suite.puzzles_made import made_order, made_zebra
-
-if TYPE_CHECKING:
-    from engines.sandbox import Sandbox
 
 _DEMOS = 6
 _OPTION = re.compile(r"(?m)^\(([A-Z])\)\s*(.+)$")
@@ -62,7 +60,7 @@ def _made_arc(seed: int, difficulty: int) -> Item:
     return make_item("arcagi1", _grid_prompt(train, test["input"]), test["output"], difficulty=difficulty)
 
 
-def grade_grid(item: Item, text: str, _sandbox: "Sandbox") -> SuiteGrade:
+def grade_grid(item: Item, text: str, _sandbox: Sandbox) -> SuiteGrade:
     """Right where the whole grid is; how many cells are goes into the detail."""
     gold = item.answer
     for found, asked in _places(text):
@@ -113,7 +111,7 @@ def _made_zebra(seed: int, difficulty: int) -> Item:
     return make_item("zebra", _zebra_prompt(puzzle, gold["header"]), gold, difficulty=difficulty)
 
 
-def grade_zebra(item: Item, text: str, _sandbox: "Sandbox") -> SuiteGrade:
+def grade_zebra(item: Item, text: str, _sandbox: Sandbox) -> SuiteGrade:
     """Partial credit is the share of right cells. The position column is given, so it earns none."""
     for found, asked in _places(text):
         table = parsed_value(found.text)
@@ -177,7 +175,7 @@ def _made_ordering(seed: int, difficulty: int) -> Item:
     return make_item("ordering", _ordering_prompt(question), gold, difficulty=difficulty)
 
 
-def grade_ordering(item: Item, text: str, sandbox: "Sandbox") -> SuiteGrade:
+def grade_ordering(item: Item, text: str, sandbox: Sandbox) -> SuiteGrade:
     """Right where all names stand in the right order; case and white space do not count."""
     if "options" in item.details:
         return grade_choice(item, text, sandbox)

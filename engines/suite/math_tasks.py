@@ -2,15 +2,13 @@ r"""AIME, MATH-500 and AMC: one final answer in `\boxed{}`, compared as mathemat
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from engines.sandbox import Sandbox
 from engines.suite import math_equal
 from engines.suite.extraction import asked_box_or_lenient
 from engines.suite.item import Item, SuiteGrade, SuiteTask, graded, make_item, no_answer
 from engines.suite.math_made import made_aime, made_amc, made_math500
-
-if TYPE_CHECKING:
-    from engines.sandbox import Sandbox
 
 SUFFIX = "Please output the final answer within \\boxed{}."
 _SAID = re.compile(r"(?s).*The answer is:")
@@ -21,7 +19,7 @@ def prompt_of(question: str) -> str:
     return f"{question.strip()} {SUFFIX}"
 
 
-def grade_boxed(item: Item, text: str, _sandbox: "Sandbox") -> SuiteGrade:
+def grade_boxed(item: Item, text: str, _sandbox: Sandbox) -> SuiteGrade:
     """Right where the box is the gold, as mathematics; leniently also where it stands elsewhere."""
     found, asked = asked_box_or_lenient(text)
     if found is None:

@@ -4,12 +4,10 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from engines.suite.item import Item, SuiteGrade, SuiteTask, grader_error
-
-if TYPE_CHECKING:
-    from engines.sandbox import Sandbox
+from engines.sandbox import Sandbox
+from engines.suite.item import Item, SuiteGrade, SuiteTask, grader_error, no_answer
 
 logger = logging.getLogger(__name__)
 
@@ -60,14 +58,20 @@ class Answer:
     terminated: bool
 
 
-def graded_row(task: SuiteTask, item: Item, answer: Answer, sandbox: "Sandbox") -> SuiteRow:
+def graded_row(task: SuiteTask, item: Item, answer: Answer, sandbox: Sandbox) -> SuiteRow:
     """The answer's grade. A grader that raises is reported as that, never as a wrong answer."""
     try:
         verdict = task.grade(item, answer.text, sandbox)
     except Exception as error:  # whatever a model wrote must not end the evaluation, nor count against it
         logger.exception("%s: the grader failed on %s sample %d", task.name, item.uid, answer.sample)
         verdict = grader_error(f"{type(error).__name__}: {error}")
-    return _row(task, item, answer, verdict, sandbox.layer)
+    return _row(task, item, answer, verdict, sandbox.layer.name)
+
+
+def too_long_row(task: SuiteTask, item: Item, sample: int, sandbox: Sandbox) -> SuiteRow:
+    """A question that does not fit into the model's context: the model has no answer to it."""
+    verdict = no_answer("too_long", "the question does not fit into the model's context")
+    return _row(task, item, Answer(sample, "", 0, False), verdict, sandbox.layer.name)
 
 
 def _row(task: SuiteTask, item: Item, answer: Answer, verdict: SuiteGrade, layer: str) -> SuiteRow:

@@ -126,6 +126,7 @@ def _health(prefix: str, rows: Sequence[SuiteRow]) -> list[Score]:
     """What says whether the grades can be trusted: shares of all answers."""
     return [
         Score(f"{prefix}no_answer", fmean(row.outcome == "no_answer" for row in rows)),
+        Score(f"{prefix}too_long", fmean(row.method == "too_long" for row in rows)),
         Score(f"{prefix}grader_errors", fmean(row.outcome == "error" for row in rows)),
         Score(f"{prefix}format", fmean(row.in_format for row in rows)),
         Score(f"{prefix}truncated", fmean(not row.terminated for row in rows)),

@@ -43,7 +43,7 @@ def made_finqa(seed: int, difficulty: int) -> Made:
             [_shown(share)],
             before,
         )
-    mean = sum(map(Decimal, values[line])) / len(years)
+    mean = Decimal(sum(values[line])) / len(years)
     return [table], f"What was the average of {line} over all years shown?", [_shown(mean)], before
 
 

@@ -5,14 +5,12 @@ import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from engines.sandbox import Sandbox
 from engines.suite.extraction import asked_box_or_lenient
 from engines.suite.item import Item, SuiteGrade, SuiteTask, graded, make_item, no_answer
 from engines.suite.tables_made import made_finqa, made_hitab, made_multihier
-
-if TYPE_CHECKING:
-    from engines.sandbox import Sandbox
 
 TOLERANCE = Decimal("0.001")
 """Relative; for numbers that are not both whole."""
@@ -67,7 +65,7 @@ def tabular_prompt(tables: Sequence[Any], question: str, before: str = "", after
     return "\n\n".join([part for part in parts if part] + [asked])
 
 
-def grade_tabular(item: Item, text: str, _sandbox: "Sandbox") -> SuiteGrade:
+def grade_tabular(item: Item, text: str, _sandbox: Sandbox) -> SuiteGrade:
     """Right where every value is: numbers up to rounding, texts but for case, several in any order."""
     found, asked = asked_box_or_lenient(text)
     if found is None:
