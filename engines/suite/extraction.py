@@ -73,7 +73,7 @@ def fenced(text: str, languages: tuple[str, ...] = ()) -> Found | None:
 def phrased(text: str) -> Found | None:
     """What follows the last `answer is` or `answer:`, to the end of its line."""
     found = _PHRASE.findall(said(text))
-    cleaned = found[-1].strip().strip("*$").strip().rstrip(".") if found else ""
+    cleaned = found[-1].lstrip(" *$").rstrip(" *$.") if found else ""
     return Found(cleaned, "phrase") if cleaned else None
 
 
