@@ -64,6 +64,7 @@ def test_arms_without_a_difference_are_flagged_in_at_most_one_of_twenty_runs(see
     assert flagged <= 10 and families <= 10
 
 
+@pytest.mark.slow
 def test_two_checkpoints_without_a_difference_are_flagged_no_more_often_than_the_level_says() -> None:
     """One seed: no cushion of degrees of freedom, so the rate is near its 5 % and needs more runs to be seen."""
     flagged = 0
