@@ -5,9 +5,9 @@ import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from engines.suite.assertions import Plan, Tests, TestsError, passes, plan_of
 from engines.suite.code_blocks import Code, defined_names, parsed_python, python_code
 from engines.suite.code_made import made_humaneval_row, made_mbpp_row
+from engines.suite.code_tests import Plan, Tests, TestsError, passes, plan_of
 from engines.suite.item import Item, SuiteGrade, SuiteTask, graded, grader_error, make_item, no_answer
 from engines.suite.livecodebench_task import LIVECODEBENCH
 

@@ -5,9 +5,9 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from engines.suite.assertions import GRADING, TestsError, refuse_infra
 from engines.suite.code_blocks import Code, python_code
 from engines.suite.code_made import made_livecodebench_row
+from engines.suite.code_tests import GRADING, TestsError, refuse_infra
 from engines.suite.item import Item, SuiteGrade, SuiteTask, graded, grader_error, make_item, no_answer
 
 if TYPE_CHECKING:

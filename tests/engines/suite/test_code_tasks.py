@@ -8,8 +8,8 @@ from engines.sandbox import Limits, Sandbox, open_sandbox
 from engines.sandbox import pool as pool_module
 from engines.sandbox.attacks import ATTACKS
 from engines.suite import code_tasks, livecodebench_task, simulation_tasks
-from engines.suite.assertions import plan_of
 from engines.suite.code_tasks import HUMANEVAL, MBPP, humaneval_tests, mbpp_tests, plan_for
+from engines.suite.code_tests import passes, plan_of
 from engines.suite.livecodebench_task import LIVECODEBENCH
 
 TASKS = {task.name: task for task in (*code_tasks.TASKS, *simulation_tasks.TASKS)}
@@ -242,7 +242,7 @@ def test_no_expected_output_is_ever_sent_in_with_a_submission(sandbox):
     secret = "5f4dcc3b5aa765d6"
     mark = "# the submission"
     rows = [
-        HUMANEVAL.parse({**HELPED, "test": f"def check(candidate):\n    assert candidate([1]) == '{secret}'\n"}),
+        HUMANEVAL.parse({**HELPED, "canonical_solution": f"    return '{secret}'\n", "test": f"def check(candidate):\n    assert candidate([1]) == '{secret}'\n"}),
         HUMANEVAL.parse({**HELPED, "canonical_solution": f"    return '{secret}'\n", "test": f"def check(candidate):\n    for n in [1]:\n        assert candidate([n]) == '{secret}'\n"}),
         MBPP.parse({"text": "x", "code": f"def root(xs):\n    return '{secret}'", "test_list": [f"assert root([1]) == '{secret}'"], "task_id": 1}),
         LIVECODEBENCH.parse({"problem": "x", "starter_code": "", "metadata": {}, "tests": [{"input": "1", "output": secret, "testtype": "stdin"}]}),
@@ -262,24 +262,33 @@ def test_tests_are_prepared_once_for_all_samples(sandbox):
         for _ in range(3):
             HUMANEVAL.grade(item, HUMANEVAL.gold_answer(item), listening)
 
-        assert len(listening.sent) == 1 + 3 * 2
+        assert len(listening.sent) == 3 + 3 * 2
 
 
-def test_a_hanging_submission_costs_one_timeout_and_scores_nothing(sandbox, monkeypatch):
-    item = MBPP.generate(0, 1)
-    monkeypatch.setattr("engines.suite.assertions.GRADING", Limits(wall=0.2))
-    plan = plan_of(mbpp_tests(item), sandbox)
-    from engines.suite.assertions import passes
+def test_a_hanging_submission_costs_one_timeout_and_scores_nothing(sandbox):
+    tests = mbpp_tests(MBPP.generate(0, 1))
+    hanging = f"def {tests.entry}(xs):\n    while True: pass"
 
-    right, detail = passes(
-        plan,
-        mbpp_tests(item),
-        f"def {item.details['entry']}(xs):\n    while True: pass",
-        sandbox,
-        Limits(wall=0.2),
-    )
+    right, detail = passes(plan_of(tests, sandbox), tests, hanging, sandbox, Limits(wall=0.2))
 
-    assert not right and "timeout" in detail
+    assert not right and "test 1 of 3: timeout" in detail
+
+
+def test_a_slow_benchmark_gives_its_submissions_more_time(sandbox):
+    slow = "import time\ndef root(xs):\n    time.sleep(0.8)\n    return 1"
+    item = MBPP.parse({"text": "x", "code": slow, "test_list": ["assert root([1]) == 1"], "task_id": 1})
+
+    assert 8.0 < plan_for(item, mbpp_tests(item), sandbox).wall < 60.0
+    assert plan_for(MBPP.generate(0, 1), mbpp_tests(MBPP.generate(0, 1)), sandbox).wall == 6.0
+
+
+def test_a_solution_that_needs_what_is_not_here_makes_an_error_and_no_zero(sandbox):
+    code = "import numpy\ndef root(xs):\n    return int(numpy.sum(xs))"
+    item = MBPP.parse({"text": "x", "code": code, "test_list": ["assert root([1]) == 1"], "task_id": 1})
+
+    grade = MBPP.grade(item, MBPP.gold_answer(item), sandbox)
+
+    assert grade.outcome == "error" and "numpy" in grade.detail
 
 
 LIVECODEBENCH_ROWS = {
