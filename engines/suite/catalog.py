@@ -7,10 +7,12 @@ final table leaves out; its final evaluation has 19, which its table counts as 1
 from engines.recipe.errors import RecipeError
 from engines.suite import (
     choice_tasks,
+    code_tasks,
     ifeval_task,
     livebench_tasks,
     logic_tasks,
     math_tasks,
+    simulation_tasks,
     tabular_tasks,
 )
 from engines.suite.item import Domain, SuiteTask
@@ -22,6 +24,8 @@ _ALL: tuple[SuiteTask, ...] = (
     *tabular_tasks.TASKS,
     *ifeval_task.TASKS,
     *livebench_tasks.TASKS,
+    *code_tasks.TASKS,
+    *simulation_tasks.TASKS,
 )
 SUITE: dict[str, SuiteTask] = {task.name: task for task in _ALL}
 
