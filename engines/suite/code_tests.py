@@ -114,6 +114,8 @@ def plan_of(tests: Tests, sandbox: Sandbox) -> Plan:
     Raises TestsError where there is none, or where that solution fails: then no submission's failure means anything.
     """
     plan = _untried_plan(tests, sandbox)
+    if not tests.context.strip() and plan.way == "values":
+        return plan  # rows without a solution: literals alone, which need no proof
     began = time.monotonic()
     right, detail = passes(plan, tests, tests.context, sandbox, _TRUSTED)
     if not right:
