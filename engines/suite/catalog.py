@@ -6,8 +6,9 @@ final table leaves out; its final evaluation has 19, which its table counts as 1
 
 from engines.recipe.errors import RecipeError
 from engines.suite.item import Domain, SuiteTask
+from engines.suite.micro_tasks import MICRO_TASKS
 
-_ALL: tuple[SuiteTask, ...] = ()
+_ALL: tuple[SuiteTask, ...] = (*MICRO_TASKS,)
 SUITE: dict[str, SuiteTask] = {task.name: task for task in _ALL}
 
 _BOTH = (
@@ -16,7 +17,7 @@ _BOTH = (
 )  # fmt: skip
 _LIVEBENCH = ("livebench_reasoning", "livebench_language", "livebench_data_analysis")
 _FINAL = ("gpqa_diamond", "cruxeval_i", "cruxeval_o", "finqa", "ifeval", *_LIVEBENCH)
-MICRO = ("micro_math", "micro_code", "micro_science", "micro_logic", "micro_simulation", "micro_tabular")
+MICRO = tuple(task.name for task in MICRO_TASKS)
 
 PRESETS: dict[str, tuple[str, ...]] = {
     "guru13": (*_BOTH, "amc", "ordering"),
