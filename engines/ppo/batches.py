@@ -61,8 +61,8 @@ def collate(rows: Sequence[Row], pad: int, device: torch.device) -> Batch:
         ids[place, start : start + len(tokens)] = torch.tensor(tokens)
         mask[place, start : start + len(tokens)] = 1
     positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
-    on_device = [one.to(device) for one in (ids, mask, positions)]
-    return Batch(*on_device, on_device[0][:, before:])
+    ids = ids.to(device)
+    return Batch(ids, mask.to(device), positions.to(device), ids[:, before:])
 
 
 def response_mask(rows: Sequence[Row], *, mask_truncated: bool) -> Tensor:

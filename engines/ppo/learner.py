@@ -77,7 +77,7 @@ class Learner:
                     continue
                 now = measure and first is None
                 norm, operation = self._teach_actor(experience, chosen, f"{where}/{number}", trunk, now)
-                first = first or operation
+                first = first or (operation if now else None)
                 norms.append(norm)
         return self._figures(norms), first
 

@@ -125,6 +125,6 @@ def _device(recipe: MtlPpoRecipe, world: World) -> torch.device:
 def _grade(item: Item, answer: str) -> SuiteGrade:
     """By the item's task. A grader that breaks says nothing of the answer."""
     try:
-        return suite_task(item.task).grade(item, answer, None)  # type: ignore[arg-type]
+        return suite_task(item.task).grade(item, answer, None)
     except Exception as error:
         return grader_error(f"{type(error).__name__}: {error}")

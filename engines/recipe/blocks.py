@@ -12,7 +12,7 @@ EngineName = Literal[
 ]  # fmt: skip
 """The kinds of job. An engine exists when its name stands here and `engines/<name>.py` has `Recipe` and `run`."""
 
-TaskName = Literal["pocket-math", "gsm8k"]
+TaskName = Literal["pocket-math", "gsm8k", "micro6"]
 Split = Literal["train", "dev", "test"]
 Device = Literal["auto", "cpu", "cuda"]
 

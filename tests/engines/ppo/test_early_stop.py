@@ -59,7 +59,9 @@ def test_what_comes_before_training_sets_the_best_and_is_never_a_bad_one():
 def test_patience_may_count_epochs_instead_of_validations():
     by_epochs = Rule(min_epochs=0, patience=3, min_delta=0.001, unit="epochs")
     progress = Progress().after(3, 0.5, by_epochs)
-    assert progress.after(6, 0.5, by_epochs).stop  # validated every third epoch: one flat validation is three epochs
+    assert progress.after(
+        6, 0.5, by_epochs
+    ).stop  # validated every third epoch: one flat validation is three epochs
     assert not Progress().after(3, 0.5, RULE).after(6, 0.5, RULE).stop
 
 

@@ -77,7 +77,11 @@ def test_divergence_estimates_and_their_gradients():
     for kind, values, slopes in [
         ("k1", [0.5, -0.25], [1.0, 1.0]),
         ("k2", [0.125, 0.03125], [0.5, -0.25]),
-        ("k3", [math.exp(-0.5) + 0.5 - 1, math.exp(0.25) - 0.25 - 1], [1 - math.exp(-0.5), 1 - math.exp(0.25)]),
+        (
+            "k3",
+            [math.exp(-0.5) + 0.5 - 1, math.exp(0.25) - 0.25 - 1],
+            [1 - math.exp(-0.5), 1 - math.exp(0.25)],
+        ),
         ("k3+", [math.exp(-0.5) + 0.5 - 1, math.exp(0.25) - 0.25 - 1], [0.5, -0.25]),
     ]:
         logp = torch.tensor([[-0.5, -1.25]], requires_grad=True)

@@ -65,7 +65,9 @@ def test_two_tasks_in_conflict_no_longer_hurt_each_other_and_the_update_is_the_o
     assert torch.allclose(found, torch.tensor([0.25, 0.75], dtype=torch.float64))
     assert (rows @ found >= 0).all()
     plain = update(rows, "equal")
-    assert torch.equal(plain, torch.tensor([0.0, 0.5], dtype=torch.float64)) and not torch.allclose(found, plain)
+    assert torch.equal(plain, torch.tensor([0.0, 0.5], dtype=torch.float64)) and not torch.allclose(
+        found, plain
+    )
 
 
 @pytest.mark.parametrize("method", OURS)
@@ -118,7 +120,9 @@ def test_gradient_vaccine_pulls_towards_a_cosine_that_it_has_learnt():
 
 def test_a_method_whose_packages_are_missing_is_refused_with_what_to_install(monkeypatch):
     monkeypatch.setattr("engines.surgery.torchjd_methods.find_spec", lambda name: None)
-    with pytest.raises(RecipeError, match="`upgrad` needs packages that are not installed: torchjd, qpsolvers") as error:
+    with pytest.raises(
+        RecipeError, match="`upgrad` needs packages that are not installed: torchjd, qpsolvers"
+    ) as error:
         check_installed("upgrad")
     assert "pip install torchjd" in error.value.hint
     check_installed("pcgrad")

@@ -88,7 +88,7 @@ def test_the_equal_update_is_the_mean_of_the_tasks_and_the_pooled_one_their_sum_
     rows = collect(parameters, turns(members, 4), loss, WORLD, halved=False)
     equal, _ = operate(rows, groups(net, "global"), "equal", situations(3), WORLD)
     assert torch.allclose(equal, rows.whole.mean(dim=0), atol=1e-7)
-    together = pooled(parameters, [own for own in members], loss, WORLD)
+    together = pooled(parameters, list(members), loss, WORLD)
     assert torch.allclose(together, rows.whole.sum(dim=0), atol=1e-6)
 
 
@@ -100,7 +100,10 @@ def test_modules_decide_apart_and_together_cover_every_column_once():
     assert columns == list(range(sum(one.numel() for one in net.parameters())))
     assert len(groups(net, "tensor")) == len(list(net.parameters()))
     assert groups_of(
-        ["base.layers.3.self_attn.q_proj.lora_A.default.weight", "base.layers.3.self_attn.q_proj.lora_B.default.weight"],
+        [
+            "base.layers.3.self_attn.q_proj.lora_A.default.weight",
+            "base.layers.3.self_attn.q_proj.lora_B.default.weight",
+        ],
         [5, 7],
         "module",
     ) == {"3.self_attn": [(0, 12)]}

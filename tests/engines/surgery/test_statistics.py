@@ -47,7 +47,10 @@ def test_the_plain_mean_changes_nothing():
 def noisy_halves(signals, noise, columns, seed):
     generator = torch.Generator().manual_seed(seed)
     return torch.cat(
-        [signals + noise * torch.randn(len(signals), columns, dtype=torch.float64, generator=generator) for _ in range(2)]
+        [
+            signals + noise * torch.randn(len(signals), columns, dtype=torch.float64, generator=generator)
+            for _ in range(2)
+        ]
     )
 
 
