@@ -301,25 +301,9 @@ def test_two_processes_under_accelerate_come_to_what_one_comes_to(uninterrupted,
     directory.mkdir()
     (directory / "recipe.yaml").write_text(json.dumps(json.loads(recipe().model_dump_json(by_alias=True))))
     (directory / "launch.json").write_text(json.dumps({"attempt": 1, "name": "two", "inputs": {}}))
-    command = [
-        sys.executable,
-        "-m",
-        "accelerate.commands.launch",
-        "--cpu",
-        "--multi_gpu",
-        "--num_processes",
-        "2",
-    ]
-    command += [
-        "--num_machines",
-        "1",
-        "--main_process_port",
-        "0",
-        "--mixed_precision",
-        "no",
-        "--dynamo_backend",
-        "no",
-    ]
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
+    command += ["--num_machines", "1", "--main_process_port", "0"]
+    command += ["--mixed_precision", "no", "--dynamo_backend", "no"]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [*command, "-m", "engines", str(directory)],

@@ -142,7 +142,7 @@ def test_the_micro_batch_size_changes_no_gradient(tiny_model, rows, mode):
             "entropy_coeff": 0.01,
             "use_kl_loss": True,
         }
-        models, how, observer, seen = real(tiny_model, rows, actor=actor)
+        _models, how, observer, seen = real(tiny_model, rows, actor=actor)
         learner = Learner(how, observer, 2, 0, WORLD)
         learner.learn(seen, 1, measure=False)
         states = [
@@ -179,7 +179,7 @@ def test_a_failed_grader_teaches_nothing(tiny_model, rows, make_row):
 def test_a_placebo_partition_preserves_the_total_of_the_gradients(tiny_model, rows):
     found = {}
     for method in ("equal", "pcgrad_placebo"):
-        models, how, observer, seen = real(tiny_model, rows, mtl={"method": method})
+        _models, how, observer, seen = real(tiny_model, rows, mtl={"method": method})
         _, operation = Learner(how, observer, 2, 0, WORLD).learn(seen, 1, measure=True)
         (part,) = operation.parts.values()
         dealt = (
