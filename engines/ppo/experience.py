@@ -60,11 +60,8 @@ class Observer:
         units = [row.unit for row in rows]
         mask = response_mask(rows, mask_truncated=self._mask_truncated)
         seen = torch.zeros(4, *mask.shape)
-        turns = [
-            turn
-            for own in by_unit(units, range(len(rows))).values()
-            for turn in micro_batches(own, self._size)
-        ]
+        # Nobody's gradient is wanted here, so that tasks may share a pass.
+        turns = micro_batches(range(len(rows)), self._size)
         for turn in turns[self._world.rank :: self._world.size]:
             self._look(seen, turn, rows, units, with_reference)
         old, entropy, values, reference = self._world.sum(seen) * mask

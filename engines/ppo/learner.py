@@ -158,17 +158,15 @@ class Learner:
         """One update of the critic. On a shared trunk, the trunk's part of the gradient is given back (columns,)."""
         if self._critic is None:
             return None
-        tasks = by_unit(seen.units, chosen)
-        turns = [micro_batches(own, self._recipe.actor.ppo_micro_batch_size) for own in tasks.values()]
         if self._recipe.mtl.scope == "actor+critic" and self._recipe.critic_mode != "shared":
-            self._critic.step(self._operated_critic(seen, tasks, turns, where))
+            self._critic.step(self._operated_critic(seen, chosen, where))
             return None
         shared = self._recipe.critic_mode == "shared"
         parameters = self._critic.parameters
         whole = total_of(seen.mask[chosen], self._recipe.rollout.max_response_length)
         update = pooled(
             [*parameters, *self._actor.parameters] if shared else parameters,
-            [turn for own in turns for turn in own],
+            micro_batches(chosen, self._recipe.actor.ppo_micro_batch_size),
             lambda turn: self._critic_loss(seen, turn, whole),
             self._world,
         )
@@ -176,10 +174,10 @@ class Learner:
         self._critic.step(update[:own_part])
         return self._recipe.critic.vf_coef * update[own_part:] if shared else None
 
-    def _operated_critic(
-        self, seen: Experience, tasks: Mapping[int, list[int]], turns: list[list[list[int]]], where: str
-    ) -> Tensor:
+    def _operated_critic(self, seen: Experience, chosen: list[int], where: str) -> Tensor:
         assert self._critic is not None
+        tasks = by_unit(seen.units, chosen)
+        turns = [micro_batches(own, self._recipe.actor.ppo_micro_batch_size) for own in tasks.values()]
         length = self._recipe.rollout.max_response_length
         totals = {task: total_of(seen.mask[own], length) for task, own in tasks.items()}
 

@@ -73,7 +73,7 @@ class ActorBlock(Block):
     ppo_mini_batch_size: int | None = Field(None, ge=1)
     """Questions of an optimizer step, spread over the tasks. Null: all of the step's."""
     ppo_micro_batch_size: int = Field(32, ge=1)
-    """Completions of a forward pass, all of one task. It changes no result."""
+    """Completions of a forward pass; where gradients are taken, all of one task. It changes no result."""
     loss_agg_mode: Literal[
         "token-mean", "seq-mean-token-sum", "seq-mean-token-mean", "seq-mean-token-sum-norm"
     ] = "token-mean"
