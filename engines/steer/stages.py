@@ -20,9 +20,12 @@ from engines.steer.gates import run_gates
 from engines.steer.heatmap import Cell, heat_map, steering_fields
 from engines.steer.items import Item
 from engines.steer.journal import StopRequested, kept
+from engines.steer.plain_texts import plain_texts
 from engines.steer.results import leave_results
+from engines.steer.rivals import rivals
 from engines.steer.screen import baseline, screen, startup
 from engines.steer.searching import Helpers, open_trials, search
+from engines.steer.side_effects import check_plain_texts, side_effects
 from engines.steer.sources import Sources, find_sources
 from engines.steer.studies import Space
 from engines.steer.subject import Subject, open_subject
@@ -39,6 +42,8 @@ class Stages:
     def __init__(self, recipe: SteeringRecipe, run: Run) -> None:
         self.recipe, self.run = recipe, run
         self.subject = open_subject(recipe, run)
+        self.plain = plain_texts(recipe.plain_text)
+        check_plain_texts(self.subject, self.plain)
         self._done = 0.0
 
     def all(self) -> None:
@@ -59,7 +64,10 @@ class Stages:
         self._begin("search")
         studies = self._search(sources, starts, unsteered)
         self._begin("confirm")
-        confirmed = confirm(subject, finalists(subject, studies), unsteered["confirm"])
+        found = finalists(subject, studies)
+        confirmed = confirm(subject, found, unsteered["confirm"]) + rivals(
+            subject, found, unsteered["confirm"]
+        )
         best, control = winner(confirmed), best_control(confirmed)
         self._begin("test")
         tried = {"winner": None if best is None else best.finalist.steering}
@@ -67,7 +75,8 @@ class Stages:
             tried["control"] = control.finalist.steering
         final = test_once(subject, tried)
         self._begin("report")
-        outcome = Outcome(studies, confirmed, best, control, final)
+        effects = side_effects(subject, final, tried, self.plain)
+        outcome = Outcome(studies, confirmed, best, control, final, effects)
         leave_results(subject, sources, cells, outcome, unsteered["search"])
         self.run.events.progress(len(STAGES), len(STAGES), "stage")
 

@@ -127,7 +127,7 @@ def test_easysteer_s_spec_names_the_vector_beside_it(tmp_path, steer):
     pytest.importorskip("gguf", reason="GGUF export needs the gguf package, which is optional")
     assert save_easysteer(steer([2], 0.5), tmp_path, "llama") == []
     [vector] = json.loads((tmp_path / "easysteer.json").read_text())["vectors"]
-    assert vector["source"] == str(tmp_path / "vector.gguf")
+    assert vector["source"] == "vector.gguf" and (tmp_path / vector["source"]).is_file()
 
 
 def test_without_the_gguf_package_it_is_asked_for(tmp_path, steer, monkeypatch):
