@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from engines.recipe.errors import RecipeError
 from engines.run import write_whole
@@ -40,9 +40,17 @@ def save_steering(steering: Steering, path: Path) -> Path:
     }
     metadata = {"format": FORMAT, "spec": steering.spec.model_dump_json(), "hash": steering.key}
     partial = path.with_name(path.name + ".partial")
-    save_file(tensors, partial, metadata)
+    partial.write_bytes(_in_order(save(tensors, metadata)))
     partial.replace(path)
     return path
+
+
+def _in_order(written: bytes) -> bytes:
+    """The same file with its header sorted: safetensors puts metadata into a random order, a new one in each process."""
+    end = 8 + int.from_bytes(written[:8], "little")
+    header = json.dumps(json.loads(written[8:end]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + written[end:]
 
 
 def load_steering(path: Path) -> Steering:

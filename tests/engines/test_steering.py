@@ -43,15 +43,8 @@ def planted_recipe(planted, **fields):
         "prompt": {"system": "", "stop": []},
         "max_new_tokens": 4,
         "batch_size": 128,
-        "heatmap_texts": 10,
-        "splits": {
-            "vectors": 60,
-            "screen": 10,
-            "search": 40,
-            "confirm": 50,
-            "test": 60,
-            "decontaminate": None,
-        },
+        "heatmap_texts": 16,
+        "splits": {"vectors": 100, "screen": 10, "search": 40, "confirm": 50, "decontaminate": None},
         "search": {
             "trials": 8,
             "batch_configs": 4,
@@ -143,7 +136,8 @@ def test_rivals_stand_in_the_table_with_the_figures_of_finalists(searched, read_
     assert set(rivals) == {"sign_flipped", "prompt", "longer", "first_token"}
     assert all(rows[name] == found and found["control"] for name, found in rivals.items())
     assert rows["sign_flipped"]["gain"] < -0.3  # turned round, the planted direction harms
-    assert rows["sign_flipped"]["params"]["alpha"] == -rows["mean_difference"]["params"]["alpha"]
+    leader = read(searched.dir / "stats.json")["confirm"][0]
+    assert rows["sign_flipped"]["params"]["alpha"] == -leader["params"]["alpha"]
     assert rows["longer"]["params"] == {"max_new_tokens": 8} and rows["longer"]["changed"] == 0
     token = rows["first_token"]["params"]["token"]
     items = read(searched.dir / "rivals" / "first_token.items.jsonl")[1:]
@@ -467,11 +461,12 @@ def gsm8k_recipe(tiny_model, path=GSM8K, **fields):
 
 
 def test_the_direction_without_length_is_searched_where_texts_differ_in_it(tiny_model, sums, tmp_path):
-    """Answers of equally many digits have other numbers of tokens."""
+    """Behind a blank, some numbers are one token of the tiny tokenizer, and others of as many digits are two."""
     fields = {
         "task": {"name": "gsm8k", "path": str(sums), "dev_examples": 6},
+        "prompt": {"solution_start": "<SOLUTION> "},
         "vectors": {"pairs": "P0", "on_leak": "warn"},
-        "splits": {"vectors": 24, "screen": 4, "search": 12, "confirm": 10, "test": 6, "decontaminate": None},
+        "splits": {"vectors": 30, "screen": 4, "search": 10, "confirm": 10, "test": 6, "decontaminate": None},
         "search": {"trials": 2, "layers": [1, 2], "ladder": [0.1], "startup": 1, "screen_layers": 1},
         "controls": {"random": 0, "random_in_pca": 0, "shuffled": 0},
         "gates": False,
