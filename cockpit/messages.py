@@ -7,6 +7,7 @@ from textual.message import Message
 
 from cockpit.comparison import Comparison
 from cockpit.heat_maps import HeatMap
+from cockpit.studies import Study
 from store.database import Database
 from store.jobs import Job
 from store.metrics import Bucket, Series
@@ -145,6 +146,7 @@ class ResultsRead(Message):
     scores: list[Score]
     artifacts: list[Artifact]
     heat_maps: list[HeatMap]
+    studies: list[Study]
 
 
 @dataclass

@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from optuna.trial import TrialState
-
 from engines.generation.append_only import read_lines
 from engines.steer.directions import Steering
 from engines.steer.items import Comparison, Item, compare, item, sure_gain
 from engines.steer.journal import Batches, hash_of, kept_rows
+from engines.steer.progress import best_trials
 from engines.steer.sources import Role
 from engines.steer.studies import Space, steering_of
 from engines.steer.subject import Subject
@@ -57,16 +56,6 @@ class Confirmed:
         }
 
 
-def best_trials(trials: Trials) -> list[Any]:
-    """Trials that were scored on all questions and kept the constraints, the best first; equal ones by gentleness."""
-    whole = [
-        trial
-        for trial in trials.finished()
-        if trial.state == TrialState.COMPLETE and all(amount <= 0 for amount in trial.constraints.values())
-    ]
-    return sorted(whole, key=lambda trial: (-trial.value, abs(trial.params["alpha"]), trial.number))
-
-
 def finalists(subject: Subject, studies: Sequence[Trials]) -> list[Finalist]:
     """The best configurations that gained something in the search, and the best of each other study.
 
@@ -75,7 +64,7 @@ def finalists(subject: Subject, studies: Sequence[Trials]) -> list[Finalist]:
         _finalist(trials, trial)
         for trials in studies
         if trials.space.role == "tested"
-        for trial in best_trials(trials)
+        for trial in best_trials(trials.finished())
         if trial.value > 0
     ]
     # Stable: equal ones stay in the order of gentleness within their study, and of the studies.
@@ -84,7 +73,7 @@ def finalists(subject: Subject, studies: Sequence[Trials]) -> list[Finalist]:
     chosen = [one for one in candidates if distinct[_key(one)] is one]
     others = []
     for trials in studies:
-        steered = [trial for trial in best_trials(trials) if trial.params["alpha"] != 0]
+        steered = [trial for trial in best_trials(trials.finished()) if trial.params["alpha"] != 0]
         if trials.space.role != "tested" and steered:
             others.append(_finalist(trials, steered[0]))
     if chosen and subject.recipe.controls.sign_flipped:

@@ -19,7 +19,7 @@ from engines.steer.final import test_once
 from engines.steer.gates import run_gates
 from engines.steer.heatmap import Cell, heat_map, steering_fields
 from engines.steer.items import Item
-from engines.steer.journal import StopRequested, kept
+from engines.steer.journal import StopRequested, kept, write_json
 from engines.steer.plain_texts import plain_texts
 from engines.steer.results import leave_results
 from engines.steer.rivals import rivals
@@ -33,6 +33,8 @@ from engines.steer.trials import Trials
 from engines.steer.verdict import Outcome
 
 STAGES = ("vectors", "gates", "baseline", "heat map", "screen", "search", "confirm", "test", "report")
+STUDIES = "studies.json"
+"""How far each study is, for people who watch."""
 _GATE_PROMPTS = 32
 
 
@@ -120,14 +122,19 @@ class Stages:
             trials = next(trials for trials in studies if trials.space == space)
             self._report(trials, reported)
 
+        def tick(share: float) -> None:
+            write_json(self.run.dir / STUDIES, [trials.progress() for trials in studies])
+            self.subject.tick(share)
+
         for trials in studies:  # those of an earlier attempt, whose metrics were taken back
             self._report(trials, reported)
         with Helpers(self.subject, self.recipe.workers - 1) as helpers:
-            search(studies, self.subject.tick, report)
+            search(studies, tick, report)
             for code in helpers.failed():
                 self.run.events.message(f"a helper ended with {code}; see helpers.log", "warning")
         for trials in studies:
             self._report(trials, reported)
+        tick(1.0)
         return studies
 
     def _report(self, trials: Trials, reported: set[tuple[str, int]]) -> None:

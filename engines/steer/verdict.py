@@ -9,9 +9,10 @@ from typing import Any
 from engines.run import write_whole
 from engines.statistics.power import power_table
 from engines.statistics.selection import max_t
-from engines.steer.confirm import Confirmed, best_trials, searched_items
+from engines.steer.confirm import Confirmed, searched_items
 from engines.steer.final import Final
 from engines.steer.items import Item, differences
+from engines.steer.progress import best_trials
 from engines.steer.sources import Role
 from engines.steer.subject import Subject
 from engines.steer.trials import Trials
@@ -61,7 +62,7 @@ def _selected(outcome: Outcome, unsteered: Sequence[Item]) -> dict[str, Any]:
     rows, tried = [], []
     for trials in outcome.studies:
         if trials.space.role == "tested":
-            for trial in best_trials(trials):
+            for trial in best_trials(trials.finished()):
                 if trial.params["alpha"] != 0:
                     tried.append((trials.space.name, trial.number, trial.value))
                     rows.append([float(d) for d in differences(searched_items(trials, trial), unsteered)])
@@ -91,7 +92,7 @@ def controls(outcome: Outcome) -> dict[str, Any]:
     `p` is the share of studies, the method's own among them, whose best is no worse than the method's."""
     bests: dict[str, dict[str, Any]] = {}
     for trials in outcome.studies:
-        found = best_trials(trials)
+        found = best_trials(trials.finished())
         bests[trials.space.name] = {
             "role": trials.space.role,
             "trials": len(trials.finished()),

@@ -5,8 +5,10 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import optuna
@@ -115,6 +117,9 @@ def test_all_files_are_there_and_the_scores_are_those_of_an_evaluation(searched,
     )
     for name in names:
         assert (searched.dir / name).is_file(), name
+    studies = read(searched.dir / "studies.json")
+    assert [(one["finished"], one["running"]) for one in studies] == [(8, 0)] * 4
+    assert studies[0]["study"] == "mean_difference" and studies[0]["best_gain"] > 0.4
     assert not list(searched.dir.rglob("*.partial")) + list(searched.dir.rglob("*.journal"))
     events = read_events(searched)
     scores = {event["name"]: event for event in events if event["kind"] == "score"}
@@ -180,6 +185,11 @@ def test_a_study_can_be_opened_in_optuna_and_holds_strength_zero(searched):
     assert sorted(names) == ["mean_difference", "random-0", "random_in_pca-0", "shuffled-0"]
     study = optuna.load_study(study_name="mean_difference", storage=storage)
     assert len(study.trials) == 8
+    # One file without a log beside it, of a database whose readers need not wait for who writes.
+    for name, mode in (("optuna.db", "wal"), ("optuna_study_job.db", "delete")):
+        with closing(sqlite3.connect(searched.dir / name)) as database:
+            assert database.execute("PRAGMA journal_mode").fetchone() == (mode,)
+            assert database.execute("SELECT count(*) FROM trials").fetchone() == (4 * 8,)
     first = study.trials[0]
     assert first.params["alpha"] == 0 and first.value == 0 and set(first.constraints) == {
         "truncation", "repetition", "length",
