@@ -119,7 +119,7 @@ def test_all_files_are_there_and_the_scores_are_those_of_an_evaluation(searched,
         assert (searched.dir / name).is_file(), name
     studies = read(searched.dir / "studies.json")
     assert [(one["finished"], one["running"]) for one in studies] == [(8, 0)] * 4
-    assert studies[0]["study"] == "mean_difference" and studies[0]["best_gain"] > 0.4
+    assert studies[0]["study"] == "mean_difference" and studies[0]["best_gain"] > 0.3
     assert not list(searched.dir.rglob("*.partial")) + list(searched.dir.rglob("*.journal"))
     events = read_events(searched)
     scores = {event["name"]: event for event in events if event["kind"] == "score"}
@@ -237,7 +237,7 @@ def small(planted, **fields):
         **{"trials": 7, "batch_configs": 3, "siblings": [0.5], "layers": [2, 3, 5], "ladder": [0.05]},
         **{"startup": 2, "screen_layers": 1},
     }
-    splits = {"vectors": 60, "screen": 6, "search": 40, "confirm": 30, "test": 30, "decontaminate": None}
+    splits = {"vectors": 50, "screen": 6, "search": 30, "confirm": 20, "test": 20, "decontaminate": None}
     controls = {"random": 1, "random_in_pca": 0, "shuffled": 0}
     body = {"search": search, "splits": splits, "controls": controls, "heatmap_texts": 4}
     return planted_recipe(planted, **{**body, "gates": False, "batch_size": 128, **fields})
@@ -290,31 +290,26 @@ def undisturbed(planted, kill_at, tmp_path_factory):
     return directory
 
 
-PLACES = {
-    "stages": (
-        *("batch 2", "before baseline.jsonl", "before screen.items.jsonl", "before confirm.items.jsonl"),
-        *("before test.jsonl", "after stats.json"),
+PLACES = (
+    *("batch 2", "before baseline.jsonl", "before screen.items.jsonl", "suggest 2", "after ask 1"),
+    *(
+        "before trials/mean_difference/batches/0.json",
+        "suggest 1",
+        "append 2",
+        "before tell 1",
+        "after tell 1",
     ),
-    "trials": (
-        *(
-            "suggest 2",
-            "after ask 1",
-            "before trials/mean_difference/batches/0.json",
-            "suggest 1",
-            "append 2",
-        ),
-        *("before tell 1", "after tell 1", "append 3", "before trials/mean_difference/5/items.jsonl"),
-        *("before tell 2", "before trials/random-0/0/result.json"),
-    ),
-}
+    *("append 3", "before trials/mean_difference/5/items.jsonl", "before tell 2"),
+    *("before trials/random-0/0/result.json", "before confirm.items.jsonl", "before test.jsonl"),
+    "after stats.json",
+)
 
 
-@pytest.mark.parametrize("kind", PLACES)
 def test_a_search_that_is_killed_again_and_again_comes_to_the_same_end(
-    planted, undisturbed, kill_at, tmp_path, kind
+    planted, undisturbed, kill_at, tmp_path
 ):
     directory = tmp_path / "job"
-    for place in PLACES[kind]:
+    for place in PLACES:
         assert kill_at(directory, "steering", small(planted), place) == -signal.SIGKILL, place
     assert kill_at(directory, "steering", small(planted)) == 0
     assert trials_of(directory) == trials_of(undisturbed)
@@ -322,6 +317,15 @@ def test_a_search_that_is_killed_again_and_again_comes_to_the_same_end(
     assert ours.keys() == theirs.keys()
     assert [name for name in ours if ours[name] != theirs[name]] == []
     assert metrics_of(directory) == metrics_of(undisturbed)
+
+
+def unsearched(directory):
+    """Takes the search out of a finished run, so that it is what a job has before it."""
+    shutil.rmtree(directory / "trials")
+    shutil.rmtree(directory / "leases")
+    for path in directory.glob("optuna.db*"):
+        path.unlink()
+    return directory
 
 
 WORKER = """
@@ -355,11 +359,10 @@ sys.exit(worker.main(directory))
 
 
 def test_two_processes_never_evaluate_the_same_trial_and_one_goes_on_for_a_dead_one(
-    planted, kill_at, tmp_path
+    planted, undisturbed, tmp_path
 ):
     """The first is killed in its second batch."""
-    job, directory = small(planted), tmp_path / "job"
-    assert kill_at(directory, "steering", job, "after screen.jsonl") == -signal.SIGKILL
+    job, directory = small(planted), unsearched(shutil.copytree(undisturbed, tmp_path / "job"))
     told = {"recipe": job.model_dump(mode="json", by_alias=True), "cache": None, "inputs": {}, "name": "job"}
     (directory / "worker.json").write_text(json.dumps({**told, "parent": os.getpid()}))
     command = [sys.executable, "-P", "-c", WORKER, str(directory)]
@@ -382,8 +385,14 @@ def test_two_processes_never_evaluate_the_same_trial_and_one_goes_on_for_a_dead_
     assert not list(directory.glob("trials/**/*.journal"))
 
 
-def test_a_helper_is_started_and_the_search_ends_as_it_would_without_errors(planted, tmp_path, read_events):
-    attempt = executed(small(planted, workers=2), tmp_path / "job")
+def test_a_helper_is_started_and_the_search_ends_as_it_would_without_errors(
+    planted, undisturbed, tmp_path, read_events
+):
+    directory = unsearched(shutil.copytree(undisturbed, tmp_path / "job"))
+    for name in ("confirm.items.jsonl", "test.jsonl", "test_lock.json", "side_effects.json"):
+        (directory / name).unlink()
+    shutil.rmtree(directory / "rivals")
+    attempt = executed(small(planted, workers=2), directory)
     assert all(len(found) >= 7 for found in trials_of(attempt.dir).values())
     messages = [event for event in read_events(attempt) if event["kind"] == "message"]
     assert not [event for event in messages if event["level"] == "warning"]
@@ -427,12 +436,9 @@ def test_without_drafts_the_search_leaves_the_same_files(planted, undisturbed, t
     assert trials_of(attempt.dir) == trials_of(undisturbed)
     for name in ("screen.items.jsonl", "confirm.items.jsonl"):
         (attempt.dir / name).unlink()
-    shutil.rmtree(attempt.dir / "trials")
-    for path in attempt.dir.glob("optuna.db*"):
-        path.unlink()
-    executed(small(planted), attempt.dir)
+    executed(small(planted), unsearched(attempt.dir))
     assert files_of(attempt.dir) == theirs and trials_of(attempt.dir) == trials_of(undisturbed)
-    assert len(set().union(*seen)) > 6 + 30, "those of the search, beside those of screen and confirmation"
+    assert len(set().union(*seen)) > 6 + 20, "those of the search, beside those of screen and confirmation"
 
 
 def test_bfloat16_has_no_drafts_and_says_so(tiny_model, make_run, read_events):
@@ -461,9 +467,10 @@ def gsm8k_recipe(tiny_model, path=GSM8K, **fields):
         },
         "splits": {"vectors": 24, "screen": 4, "search": 20, "confirm": 12, "test": 12},
         "search": {
-            **{"trials": 3, "batch_configs": 3, "ladder": [0.1], "startup": 1, "screen_layers": 1},
+            **{"trials": 2, "batch_configs": 2, "ladder": [0.1], "startup": 1, "screen_layers": 1},
             "kinds": ["constant", "dac"],
         },
+        "controls": {"random": 1, "random_in_pca": 0, "shuffled": 0},
         "heatmap_texts": 3,
         "device": "cpu",
     }
@@ -493,7 +500,7 @@ def test_the_direction_without_length_is_searched_where_texts_differ_in_it(tiny_
 @pytest.mark.skipif(not GSM8K.is_dir(), reason="the GSM8K files are not here")
 def test_the_whole_search_runs_on_the_real_gsm8k_with_a_random_model(tiny_model, tmp_path):
     attempt = executed(gsm8k_recipe(tiny_model), tmp_path / "job")
-    assert len(trials_of(attempt.dir)) == 10
+    assert len(trials_of(attempt.dir)) == 6
     splits = read(attempt.dir / "splits.json")["result"]
     ids = [splits[name]["ids"] for name in ("vectors", "screen", "search", "confirm")]
     assert [len(part) for part in ids] == [24, 4, 20, 12] and len({id_ for part in ids for id_ in part}) == 60
