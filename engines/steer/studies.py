@@ -2,9 +2,7 @@
 
 import hashlib
 import pickle
-import sqlite3
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -65,12 +63,10 @@ def copy_database(run: Run, target: Path) -> None:
     """The studies as one file, whole or absent: what is still in the write-ahead log is no part of the first."""
     partial = target.with_name(target.name + ".partial")
     partial.unlink(missing_ok=True)
-    with (
-        closing(sqlite3.connect(run.dir / DATABASE, timeout=_BUSY)) as source,
-        closing(sqlite3.connect(partial)) as copy,
-    ):
-        source.backup(copy)
-        copy.execute("PRAGMA journal_mode=DELETE")
+    engine = open_storage(run).engine
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("VACUUM INTO ?", (str(partial),))
+    engine.dispose()
     partial.replace(target)
 
 
