@@ -8,6 +8,7 @@ from textual.message import Message
 from cockpit.comparison import Comparison
 from cockpit.cosine_map import CosineMap
 from cockpit.heat_maps import HeatMap
+from cockpit.studies import Study
 from store.database import Database
 from store.jobs import Job
 from store.metrics import Bucket, Series
@@ -147,6 +148,7 @@ class ResultsRead(Message):
     artifacts: list[Artifact]
     heat_maps: list[HeatMap]
     cosines: CosineMap | None
+    studies: list[Study]
 
 
 @dataclass

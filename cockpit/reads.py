@@ -3,7 +3,7 @@
 from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 
-from cockpit import cosine_map, heat_maps
+from cockpit import cosine_map, heat_maps, studies
 from cockpit.figures import Pace
 from cockpit.messages import (
     CurvesRead,
@@ -90,6 +90,7 @@ def read_results(database: Database, job_id: int) -> ResultsRead:
         results.list_artifacts(database, job_id),
         heat_maps.read_heat_maps(database.run_dir(job_id)),
         cosine_map.read_cosine_map(database.run_dir(job_id)),
+        studies.read_studies(database.run_dir(job_id)),
     )
 
 

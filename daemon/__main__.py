@@ -1,6 +1,7 @@
 """`python -P -m daemon`: the one daemon of a home directory, in the foreground until it is asked to stop."""
 
 import argparse
+import contextlib
 import fcntl
 import logging
 import os
@@ -92,7 +93,8 @@ def _listen(home: Path) -> int:
 def _wait_for_nudge(nudges: int, seconds: float) -> None:
     ready, _, _ = select.select([nudges], [], [], seconds)
     if ready:
-        os.read(nudges, 65536)
+        with contextlib.suppress(BlockingIOError):  # select may say so of a pipe that turns out to be empty
+            os.read(nudges, 65536)
 
 
 def _stop_flag(nudges: int) -> list[bool]:

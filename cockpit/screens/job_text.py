@@ -9,6 +9,7 @@ from cockpit.messages import HistoryRead, JobRead, ResultsRead
 from cockpit.plain_text import plain_line, plain_lines
 from cockpit.screens.cosine_text import cosine_lines
 from cockpit.screens.heat_text import heat_lines
+from cockpit.screens.study_text import study_lines
 from cockpit.widgets.cells import Cell
 from store.jobs import Job
 from store.results import Score
@@ -186,6 +187,7 @@ def result_lines(read: ResultsRead, run_dir: str) -> list[list[Cell]]:
             label = plain_line(name, _NAME_WIDTH).ljust(width)
             lines.append([(f"  {label}  ", "accent"), (_score_text(by_name[name]), "")])
         lines.append([])
+    lines += study_lines(read.studies)
     lines += heat_lines(read.heat_maps)
     lines += cosine_lines(read.cosines)
     if read.artifacts:

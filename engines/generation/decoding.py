@@ -1,7 +1,7 @@
 """Decoding one static batch: prompts read together, then a token a step for every row that is not done."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,8 +52,7 @@ class Decoder:
         self.ends = end_token_ids(tokenizer, model)
         # Between training steps, inference tensors must not end up in buffers that the next backward pass reads.
         self.no_gradients = torch.no_grad if model.training else torch.inference_mode
-        forward = (model.get_base_model() if hasattr(model, "peft_config") else model).forward
-        parameters = inspect.signature(forward).parameters
+        parameters = _parameters(model)
         self.takes_positions = "position_ids" in parameters
         # Mamba's name for a cache; what a model does not know by name, it would ignore.
         self.cache_name = "past_key_values" if "past_key_values" in parameters else "cache_params"
@@ -150,7 +149,7 @@ class Decoder:
 
     def _begin(self, cache: DynamicCache, rows: int) -> int:
         """Fill in what all prompts begin with, which is computed once. Returns how many tokens that is."""
-        if not self.prefix or not self._may_have_holes(cache):
+        if not self.prefix or not may_have_holes(self.model, cache):
             return 0
         if self._prefix_cache is None:
             first = roomy_cache(self.model.config)
@@ -159,11 +158,6 @@ class Decoder:
             self._prefix_cache = first
         fill(cache, self._prefix_cache, rows)
         return len(self.prefix)
-
-    def _may_have_holes(self, cache: DynamicCache) -> bool:
-        """Whether columns without text between others change nothing: where a token is, its position alone says."""
-        windows = self.model.config.model_type in _OWN_WINDOWS
-        return self.takes_positions and is_all_roomy(cache) and not windows
 
     def _forward(
         self,
@@ -210,6 +204,12 @@ class Decoder:
         row.terminated = token in self.ends or self.stop.completed(row.generated)
 
 
+def may_have_holes(model: Any, cache: DynamicCache) -> bool:
+    """Whether columns without text between others change nothing: where a token is, its position alone says."""
+    windows = model.config.model_type in _OWN_WINDOWS
+    return "position_ids" in _parameters(model) and is_all_roomy(cache) and not windows
+
+
 def left_padded(
     prompts: Sequence[Sequence[int]], pad: int, device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -221,6 +221,12 @@ def left_padded(
     # A row that ended in padding would be continued from a pad token; that error is silent, so it is asserted.
     assert bool(attention_mask[:, -1].all()), "padding must be on the left"
     return torch.tensor(ids, device=device), attention_mask
+
+
+def _parameters(model: Any) -> Mapping[str, inspect.Parameter]:
+    """What the model itself, without its adapter, takes."""
+    forward = (model.get_base_model() if hasattr(model, "peft_config") else model).forward
+    return inspect.signature(forward).parameters
 
 
 def _keeps_its_state(model: Any) -> RecipeError:

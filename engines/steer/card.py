@@ -1,5 +1,6 @@
 """The card of a steering: what was searched, what it gained on questions that the search never saw, and what it cost."""
 
+import json
 from typing import Any
 
 from engines.steer.fields import SteeringRecipe
@@ -30,14 +31,13 @@ def card(
             f"| search (selected, and so too high) | {recipe.splits.search} | {selected:+.1%} | | | | |"
         )
     for one in stats["confirm"]:
-        control = " (control)" if one["control"] else ""
-        lines.append(_row(f"confirm, {one['study']} {one['trial']}{control}", one))
+        lines.append(_row(f"confirm, {_name(one)}", one))
     if not none:
         lines.append(_row("test", test))
     if "control" in stats["test"]:
         lines.append(_row("test, best control", stats["test"]["control"]))
     lines += ["", *_search_lines(stats, controls), "", "## Directions", "", *_direction_lines(vectors)]
-    lines += ["", "## Side effects on the test", "", *_side_effects(test)]
+    lines += ["", "## Side effects", "", *_side_effects(test, stats["side_effects"])]
     return "\n".join(lines) + "\n"
 
 
@@ -56,6 +56,10 @@ def _search_lines(stats: dict[str, Any], controls: dict[str, Any]) -> list[str]:
             f"The same search along directions that mean nothing found {shown} there"
             + (f" (p = {controls['p']:.2f} against them)." if controls["p"] is not None else ".")
         )
+    rivals = controls["rivals"]
+    if rivals:
+        shown = ", ".join(f"{name} {one['gain']:+.1%}" for name, one in rivals.items())
+        lines.append(f"Other accounts of a gain, on the confirm questions: {shown}.")
     return lines
 
 
@@ -76,12 +80,48 @@ def _direction_lines(vectors: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _side_effects(test: dict[str, Any]) -> list[str]:
-    return [
-        f"- {test['fixed']} questions fixed, {test['broken']} broken, {test['changed']} of {test['n']} completions differ",
-        f"- {test['truncated']:.1%} cut off by the length limit, {test['repeats']:.1%} repeat themselves",
-        f"- median length {test['median_tokens']:g} tokens",
+_WHAT = {
+    "null": "means nothing",
+    "without_length": "the direction without the texts' length",
+    "sign_flipped": "the best configuration turned round",
+    "prompt": "no steering, told",
+    "longer": "no steering, so many tokens at most:",
+    "first_token": "no steering, made to begin with",
+}
+"""What stands in the table beside the candidates."""
+
+
+def _name(one: dict[str, Any]) -> str:
+    """A row of the confirm table: a trial of a study, or what else was tried."""
+    study, trial = one["study"], one["trial"]
+    what = _WHAT["null"] if one["role"] == "null" else _WHAT.get(study.removesuffix("-dac"))
+    if one["role"] == "tested" or what is None:
+        return f"{study} {trial}"
+    if trial is not None:
+        return f"{study} {trial} ({what})"
+    value = next(iter(one["params"].values()))
+    return f"{study} ({what} {json.dumps(value, ensure_ascii=False)})"
+
+
+def _side_effects(test: dict[str, Any], effects: dict[str, dict[str, Any]]) -> list[str]:
+    """Of the winner, and of the control that was tested, beside no steering."""
+    lines = [
+        f"On the test {test['fixed']} questions fixed, {test['broken']} broken; {test['changed']} of {test['n']} "
+        "completions differ. Perplexity is that of plain text that has nothing to do with the task.",
+        "",
+        "| | cut off | repeats | no answer | median tokens | perplexity | nats a token |",
+        "|---|---|---|---|---|---|---|",
     ]
+    for name, row in effects.items():
+        shown = "not measured: `dac` has strengths only where text is generated | "
+        if row["perplexity"] is not None:
+            change = f"{row['nats_change']:+.4f} ({row['low']:+.4f} to {row['high']:+.4f})"
+            shown = f"{row['perplexity']:.4g} | {change if name != 'baseline' else ''}"
+        lines.append(
+            f"| {'no steering' if name == 'baseline' else name} | {row['truncated']:.1%} | {row['repeats']:.1%} | "
+            f"{row['unanswered']:.1%} | {row['median_tokens']:g} | {shown} |"
+        )
+    return lines
 
 
 def _row(name: str, found: dict[str, Any]) -> str:

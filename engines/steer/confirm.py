@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from optuna.trial import TrialState
-
 from engines.generation.append_only import read_lines
 from engines.steer.directions import Steering
 from engines.steer.items import Comparison, Item, compare, item, sure_gain
 from engines.steer.journal import Batches, hash_of, kept_rows
+from engines.steer.progress import best_trials
+from engines.steer.sources import Role
 from engines.steer.studies import Space, steering_of
 from engines.steer.subject import Subject
 from engines.steer.trials import Trials
@@ -21,12 +21,16 @@ class Finalist:
     """A configuration that the search found."""
 
     study: str
-    control: bool
-    number: int
+    """Or what else is tried."""
+    role: Role
+    number: int | None
+    """Of its trial, where it is one."""
     params: dict[str, Any]
-    steering: Steering
-    searched: float
-    """Its gain on the search questions: that of a selection, and so too high."""
+    steering: Steering | None
+    searched: float | None
+    """Its gain on the search questions: that of a selection, and so too high. None where nothing was selected."""
+    items: str | None = None
+    """The file with its trial's answers to the search questions, below the run directory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +46,8 @@ class Confirmed:
         one = self.finalist
         return {
             "study": one.study,
-            "control": one.control,
+            "control": one.role != "tested",
+            "role": one.role,
             "trial": one.number,
             "params": one.params,
             "search_gain_selected": one.searched,
@@ -51,35 +56,29 @@ class Confirmed:
         }
 
 
-def best_trials(trials: Trials) -> list[Any]:
-    """Trials that were scored on all questions and kept the constraints, the best first; equal ones by gentleness."""
-    whole = [
-        trial
-        for trial in trials.finished()
-        if trial.state == TrialState.COMPLETE and all(amount <= 0 for amount in trial.constraints.values())
-    ]
-    return sorted(whole, key=lambda trial: (-trial.value, abs(trial.params["alpha"]), trial.number))
-
-
 def finalists(subject: Subject, studies: Sequence[Trials]) -> list[Finalist]:
-    """The best configurations that gained something in the search, and the best of each control's study."""
+    """The best configurations that gained something in the search, and the best of each other study.
+
+    The best of them turned round comes last."""
     candidates = [
         _finalist(trials, trial)
         for trials in studies
-        if not trials.space.control
-        for trial in best_trials(trials)
+        if trials.space.role == "tested"
+        for trial in best_trials(trials.finished())
         if trial.value > 0
     ]
     # Stable: equal ones stay in the order of gentleness within their study, and of the studies.
-    candidates.sort(key=lambda one: (-one.searched, abs(one.steering.spec.alpha)))
-    distinct = {one.steering.key: one for one in reversed(candidates)}
-    chosen = [one for one in candidates if distinct[one.steering.key] is one]
-    controls = []
+    candidates.sort(key=lambda one: (-(one.searched or 0.0), abs(one.params["alpha"])))
+    distinct = {_key(one): one for one in reversed(candidates)}
+    chosen = [one for one in candidates if distinct[_key(one)] is one]
+    others = []
     for trials in studies:
-        steered = [trial for trial in best_trials(trials) if trial.params["alpha"] != 0]
-        if trials.space.control and steered:
-            controls.append(_finalist(trials, steered[0]))
-    return chosen[: subject.recipe.confirm.top_k] + controls
+        steered = [trial for trial in best_trials(trials.finished()) if trial.params["alpha"] != 0]
+        if trials.space.role != "tested" and steered:
+            others.append(_finalist(trials, steered[0]))
+    if chosen and subject.recipe.controls.sign_flipped:
+        others.append(_turned(chosen[0]))
+    return chosen[: subject.recipe.confirm.top_k] + others
 
 
 def confirm(subject: Subject, found: Sequence[Finalist], unsteered: Sequence[Item]) -> list[Confirmed]:
@@ -97,33 +96,41 @@ def confirm(subject: Subject, found: Sequence[Finalist], unsteered: Sequence[Ite
             yield rows
 
     keys = [f"{examples[place].id}/{number}" for place, number in asked]
-    inputs = hash_of([subject.asked, [one.steering.key for one in found], data_hash(examples)])
+    inputs = hash_of([subject.asked, [_key(one) for one in found], data_hash(examples)])
     rows = kept_rows(subject.run.dir / "confirm.items.jsonl", inputs, keys, make, subject.tick)
-    candidates = sum(not one.control for one in found)
-    confirmed = []
-    for number, one in enumerate(found):
-        own = rows[number :: len(found)]
-        figures = compare(own, unsteered, subject.run.seed)
-        confirmed.append(Confirmed(one, figures, sure_gain(own, unsteered, candidates, subject.run.seed)))
-    return confirmed
+    return [
+        judged(subject, one, found, rows[number :: len(found)], unsteered) for number, one in enumerate(found)
+    ]
+
+
+def judged(
+    subject: Subject,
+    one: Finalist,
+    found: Sequence[Finalist],
+    items: Sequence[Item],
+    unsteered: Sequence[Item],
+) -> Confirmed:
+    """The figures of one; all get the same, corrected for the number of candidates among all that was found."""
+    candidates, seed = sum(other.role == "tested" for other in found), subject.run.seed
+    return Confirmed(one, compare(items, unsteered, seed), sure_gain(items, unsteered, candidates, seed))
 
 
 def winner(confirmed: Sequence[Confirmed]) -> Confirmed | None:
     """The candidate that surely gains the most; None, no steering, where none surely gains anything.
 
     Equal ones: the gentlest."""
-    sure = [one for one in confirmed if not one.finalist.control and one.sure > 0]
+    sure = [one for one in confirmed if one.finalist.role == "tested" and one.sure > 0]
     return min(
         sure,
-        key=lambda one: (-one.sure, abs(one.finalist.steering.spec.alpha), one.finalist.number),
+        key=lambda one: (-one.sure, abs(one.finalist.params["alpha"]), one.finalist.number),
         default=None,
     )
 
 
 def best_control(confirmed: Sequence[Confirmed]) -> Confirmed | None:
-    """The control that gained the most in the search, as the winner was found."""
-    controls = [one for one in confirmed if one.finalist.control]
-    return max(controls, key=lambda one: one.finalist.searched, default=None)
+    """What means nothing and gained the most in the search, as the winner was found."""
+    nulls = [one for one in confirmed if one.finalist.role == "null"]
+    return max(nulls, key=lambda one: one.finalist.searched or 0.0, default=None)
 
 
 def searched_items(trials: Trials, trial: Any) -> list[Item]:
@@ -134,4 +141,19 @@ def searched_items(trials: Trials, trial: Any) -> list[Item]:
 def _finalist(trials: Trials, trial: Any) -> Finalist:
     space: Space = trials.space
     steering = steering_of(trials.subject, trials.sources, space, trial.params)
-    return Finalist(space.name, space.control, trial.number, dict(trial.params), steering, trial.value)
+    items = trial.user_attrs["answers"]["items"]
+    return Finalist(space.name, space.role, trial.number, dict(trial.params), steering, trial.value, items)
+
+
+def _key(one: Finalist) -> str:
+    assert one.steering is not None
+    return one.steering.key
+
+
+def _turned(leader: Finalist) -> Finalist:
+    """The same direction the other way, as strongly: where both gain, it is not the direction that does it."""
+    assert leader.steering is not None
+    spec = leader.steering.spec.model_copy(update={"alpha": -leader.steering.spec.alpha})
+    params = {**leader.params, "alpha": -leader.params["alpha"]}
+    turned = Steering(spec, leader.steering.vectors)
+    return Finalist("sign_flipped", "rival", leader.number, params, turned, None)

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from transformers import DynamicCache
 
-from engines.generation.decoding import Decoder, Row
+from engines.generation.decoding import Decoder, Row, may_have_holes
 from engines.generation.generator import Request
 from engines.generation.kv_cache import roomy_cache
 from engines.generation.stopping import StopStrings
@@ -27,6 +27,15 @@ _TRIED = 128
 """Tokens of drafts after which a steering has shown how it takes them."""
 _WORTH = 0.6
 """Share of them that must have been kept. Measured with `pocket` on a CPU: with less, reading the rest costs more."""
+
+
+def why_not_exact(model: Any) -> str | None:
+    """Why drafts would not give a model's own tokens, or could not be used at all; None where they do."""
+    if model.dtype != torch.float32:
+        return f"passes of other shapes round otherwise in {str(model.dtype).removeprefix('torch.')}"
+    if not may_have_holes(model, roomy_cache(model.config)):
+        return f"a `{model.config.model_type}` model counts columns, those of tokens that were taken back among them"
+    return None
 
 
 @dataclass
@@ -64,7 +73,8 @@ class DraftingGenerator(SteeredGenerator):
                 f"steering: drafts are not exact in {str(model.dtype).removeprefix('torch.')}",
                 hint="use `model.dtype: float32`, or generate without drafts",
             )
-        self.drafts = dict(drafts or {})
+        self.drafts = {} if drafts is None else drafts
+        """What is added to them later is used as well."""
         self.tallies: dict[str, Tally] = {}
         """By steering; over all streams so far."""
 
@@ -92,7 +102,7 @@ class DraftingDecoder(SteeredDecoder):
         drafts = [self._draft(row) for row in rows]
         dynamic = any(dac_of(self.steerings[row.request.steer]) for row in rows)
         short = min(len(row.prompt_ids) for row in rows) < 2
-        if not any(drafts) or dynamic or short or not self._may_have_holes(cache):
+        if not any(drafts) or dynamic or short or not may_have_holes(self.model, cache):
             return super()._decode(rows)
         mask = self._read_heads(rows, cache)
         self._assign(rows, mask)

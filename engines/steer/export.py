@@ -10,13 +10,16 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from engines.recipe.errors import RecipeError
+from engines.run import write_whole
 from engines.steer.directions import Steering
 from engines.steer.spec import Schedule, SteerSpec, Where
 
 FORMAT = "steering 1"
+GGUF = "vector.gguf"
+EASYSTEER = "easysteer.json"
 
 
 def deltas(steering: Steering) -> dict[int, torch.Tensor]:
@@ -37,9 +40,17 @@ def save_steering(steering: Steering, path: Path) -> Path:
     }
     metadata = {"format": FORMAT, "spec": steering.spec.model_dump_json(), "hash": steering.key}
     partial = path.with_name(path.name + ".partial")
-    save_file(tensors, partial, metadata)
+    partial.write_bytes(_in_order(save(tensors, metadata)))
     partial.replace(path)
     return path
+
+
+def _in_order(written: bytes) -> bytes:
+    """The same file with its header sorted: safetensors puts metadata into a random order, a new one in each process."""
+    end = 8 + int.from_bytes(written[:8], "little")
+    header = json.dumps(json.loads(written[8:end]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + written[end:]
 
 
 def load_steering(path: Path) -> Steering:
@@ -112,11 +123,22 @@ def easysteer_spec(steering: Steering, gguf_file: str) -> dict[str, Any]:
 
 
 def save_easysteer(steering: Steering, directory: Path, model_type: str) -> list[str]:
-    """`vector.gguf` and `easysteer.json`, which names it."""
-    notes = save_gguf(steering, directory / "vector.gguf", model_type)
-    text = json.dumps(easysteer_spec(steering, str(directory / "vector.gguf")), indent=2) + "\n"
-    (directory / "easysteer.json").write_text(text, encoding="utf-8")
+    """`vector.gguf` and `easysteer.json`, which names it by its name alone, so that both can be moved together."""
+    notes = save_gguf(steering, directory / GGUF, model_type)
+    write_whole(directory / EASYSTEER, json.dumps(easysteer_spec(steering, GGUF), indent=2) + "\n")
     return [note for note in notes if "every token" not in note]
+
+
+def leave_exports(steering: Steering, directory: Path, model_type: str) -> tuple[dict[str, Path], list[str]]:
+    """Forms for other programs by name, as far as they can say what this steering does, and notes: on what they do
+    otherwise, or on why there is none. `gguf` is for llama.cpp and repeng, `easysteer` names it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        notes = save_gguf(steering, directory / GGUF, model_type)
+        save_easysteer(steering, directory, model_type)
+    except RecipeError as error:
+        return {}, [str(error)]
+    return {"gguf": directory / GGUF, "easysteer": directory / EASYSTEER}, notes
 
 
 def _require_plain_addition(spec: SteerSpec, form: str) -> None:

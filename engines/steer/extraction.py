@@ -77,6 +77,11 @@ def extract(
     return found
 
 
+def readable(tokenizer: Any, sides: Sequence[Side], spec: PromptSpec, read: ReadPosition) -> list[Side]:
+    """The sides that `extract` has activations of, in its order."""
+    return [side for side in sides if locate(tokenizer, side.prompt, side.completion, spec, read) is not None]
+
+
 def find_directions(found: Activations, site: Site, method: str) -> Directions:
     """Directions by one of the methods, at all layers that were read."""
     raw = METHODS[method](found.values, found.labels, found.questions)

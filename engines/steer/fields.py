@@ -102,12 +102,29 @@ class ConstraintsBlock(Block):
 
 
 class ControlsBlock(Block):
-    """Studies of directions that mean nothing, searched with the same budget: what a search finds in nothing."""
+    """What a gain is held against: what the same search finds in nothing, and what else could have brought it."""
 
     random: int = Field(1, ge=0, le=1000)
     """Studies of random directions."""
+    random_in_pca: int = Field(1, ge=0, le=1000)
+    """Studies of random directions among those in which the activations vary most."""
     shuffled: int = Field(1, ge=0, le=1000)
     """Studies of the direction that shuffled labels give."""
+    without_length: bool = True
+    """A study of the first method's direction without what goes with the texts' length in it."""
+    sign_flipped: bool = True
+    """Confirm the best configuration turned round as well."""
+    first_token: bool = True
+    """Confirm the unsteered model, made to begin as the best configuration most often does."""
+    prompt: str | None = Field("Think step by step.", min_length=1)
+    """Confirm the unsteered model with this sentence after each question. Null: do not."""
+    longer: float | None = Field(2.0, gt=1, le=100)
+    """Confirm the unsteered model with so many times `max_new_tokens`. Null: do not."""
+
+    @property
+    def nulls(self) -> int:
+        """Studies of directions that mean nothing."""
+        return self.random + self.random_in_pca + self.shuffled
 
 
 class ConfirmBlock(Block):
@@ -142,10 +159,16 @@ class SteeringRecipe(BaseRecipe):
     """What is tried."""
     constraints: ConstraintsBlock = ConstraintsBlock()
     """What a configuration may not do."""
+    plain_text: str | None = None
+    """A text file, with blank lines between its texts, that the winner's perplexity is measured on. Null: a dozen
+    paragraphs that come with the engine."""
     controls: ControlsBlock = ControlsBlock()
-    """Directions that mean nothing."""
+    """What a gain is held against."""
     confirm: ConfirmBlock = ConfirmBlock()
     """How the winner is picked."""
+    drafts: bool = True
+    """Read steered answers off the unsteered ones as far as they agree, which gives the same answers sooner. Only with
+    greedy float32, where that is exact; otherwise the job says that they are not used."""
     gates: bool = True
     """Prove on this model and device that steering does what it says, before anything is searched."""
     workers: int = Field(1, ge=1, le=64)
@@ -193,7 +216,7 @@ class SteeringRecipe(BaseRecipe):
             f"gains smaller than these are missed more than one time in five, where {_DISCORDANCE:.0%} of the answers change: "
             + shown
         ]
-        if not self.controls.random + self.controls.shuffled:
+        if not self.controls.nulls:
             found.append("without controls nothing tells what this search would find in nothing")
         if not self.gates:
             found.append("`gates: false`: nothing proves that steering does here what it says")

@@ -1,7 +1,6 @@
 """The files and scores that a search leaves: under the names of the programs that it replaces, and as an evaluation."""
 
 import json
-import shutil
 from dataclasses import asdict
 from typing import Any
 
@@ -9,13 +8,13 @@ from engines.run import write_whole
 from engines.steer.card import card
 from engines.steer.confirm import Confirmed
 from engines.steer.directions import Steering
-from engines.steer.export import save_steering
+from engines.steer.export import leave_exports, save_steering
 from engines.steer.heatmap import Cell, layers_to_screen, steering_fields
 from engines.steer.items import Item
 from engines.steer.journal import hash_of, write_json
 from engines.steer.sources import FILE as VECTORS
 from engines.steer.sources import Sources
-from engines.steer.studies import DATABASE
+from engines.steer.studies import copy_database
 from engines.steer.subject import Subject
 from engines.steer.verdict import Outcome, as_record, controls, statistics, write_trials
 from engines.tasks.grading import GRADERS
@@ -49,22 +48,35 @@ def leave_results(
     write_json(run.dir / names["config"], recipe.model_dump(mode="json", by_alias=True))
     write_json(run.dir / names["final_results"], _final_results(outcome, stats))
     write_trials(subject, outcome.studies, names["study_trials"])
-    _copy_database(subject, outcome, names["optuna_study"])
+    outcome.studies[0].study._storage.remove_session()
+    copy_database(run, run.dir / names["optuna_study"])
     write_json(run.dir / "manifest.json", _manifest(subject, steering))
+    forms = _exports(subject, steering)
     _emit(subject, outcome, stats, nulls)
     files = {
         "vector": VECTOR, "steer_card": "steer_card.md", "heatmap": "heatmap.csv", "gates": "gates.json",
-        "stats": "stats.json", "controls": "controls.json", "test_lock": "test_lock.json",
-        "manifest": "manifest.json", **names,
+        "stats": "stats.json", "side_effects": "side_effects.json", "controls": "controls.json", "test_lock": "test_lock.json",
+        "manifest": "manifest.json", **names, **forms,
     }  # fmt: skip
     for name, path in files.items():
         if (run.dir / path).is_file():
             run.events.emit("artifact", name=name, path=path)
 
 
+def _exports(subject: Subject, steering: Steering) -> dict[str, str]:
+    """`exports/`: what wins, in the forms of other programs."""
+    run = subject.run
+    if steering.spec.alpha == 0:
+        return {}
+    forms, notes = leave_exports(steering, run.dir / "exports", subject.model.config.model_type)
+    for note in notes:
+        run.events.message(f"exports: {note}")
+    return {name: str(path.relative_to(run.dir)) for name, path in forms.items()}
+
+
 def winning(subject: Subject, sources: Sources, cells: list[Cell], winner: Confirmed | None) -> Steering:
     """The winner's steering; where none wins, strength 0 along the first direction at its most promising layer."""
-    if winner is not None:
+    if winner is not None and winner.finalist.steering is not None:
         return winner.finalist.steering
     name, found = next(iter(sources.found.items()))
     return found.steering(layers_to_screen(cells, name, 1), 0.0, **steering_fields(subject))
@@ -75,16 +87,8 @@ def _final_results(outcome: Outcome, stats: dict[str, Any]) -> dict[str, Any]:
         name: {one.name: {"value": one.value, **one.fields} for one in summarize(rows)}
         for name, rows in outcome.final.rows.items()
     }
-    return {"winner": stats["winner"], "test": stats["test"], "scores": scores}
-
-
-def _copy_database(subject: Subject, outcome: Outcome, name: str) -> None:
-    """Nobody writes any more: all trials are told."""
-    target = subject.run.dir / name
-    partial = target.with_name(name + ".partial")
-    outcome.studies[0].study._storage.remove_session()
-    shutil.copyfile(subject.run.dir / DATABASE, partial)
-    partial.replace(target)
+    shown = {name: stats[name] for name in ("winner", "test", "side_effects")}
+    return {**shown, "scores": scores}
 
 
 def _manifest(subject: Subject, steering: Steering) -> dict[str, Any]:
@@ -112,8 +116,12 @@ def _emit(subject: Subject, outcome: Outcome, stats: dict[str, Any], nulls: dict
         for score in summarize(final.rows[name]) if name in final.rows else ():
             if score.name in GRADERS:
                 emit("score", name=f"{name}/{score.name}", value=score.value, fields=score.fields)
-    for name, found in final.comparisons.items():
-        _emit_gain(subject, f"test/{name}_gain", asdict(found))
+    for name, comparison in final.comparisons.items():
+        _emit_gain(subject, f"test/{name}_gain", comparison.record())
+    for name, found in outcome.effects.items():
+        if found["perplexity"] is not None:
+            fields = {key: found[key] for key in ("nats_change", "texts", "plain_tokens")}
+            emit("score", name=f"perplexity/{name}", value=found["perplexity"], fields=fields)
     winner = outcome.winner
     emit("score", name="steering/alpha", value=winner.finalist.params["alpha"] if winner else 0.0, fields={})
     if winner is not None:
@@ -124,6 +132,9 @@ def _emit(subject: Subject, outcome: Outcome, stats: dict[str, Any], nulls: dict
         emit("score", name="search/corrected_p", value=best["corrected_p"], fields={})
     for number, gain in enumerate(nulls["null_best_gains"]):
         emit("score", name=f"controls/{number}/gain_selected", value=gain, fields={})
+    for kind, found in (("controls", nulls["confirmed"]), ("rivals", nulls["rivals"])):
+        for name, record in found.items():
+            _emit_gain(subject, f"{kind}/{name}_gain", record)
     subject.run.events.message(_sentence(outcome))
 
 

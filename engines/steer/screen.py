@@ -9,7 +9,9 @@ from engines.steer.items import Item, differences, item
 from engines.steer.journal import Batches, hash_of, kept_rows, write_jsonl
 from engines.steer.sources import Sources
 from engines.steer.subject import Subject
+from engines.tasks.example import Example
 from engines.tasks.loading import data_hash
+from engines.tasks.scored import ScoredExample
 
 SCREENED_PARTS = ("screen", "search", "confirm")
 
@@ -21,19 +23,18 @@ def baseline(subject: Subject) -> dict[str, list[Item]]:
     def make(missing: list[int]) -> Batches:
         wanted = [(asked[place][1], 0, None) for place in missing]
         for batch in subject.answers(wanted, subject.recipe.greedy):
-            yield [
-                (
-                    missing[place],
-                    {"part": asked[missing[place]][0], **item(row, subject.correct(row), row.completion)},
-                )
-                for place, row in batch
-            ]
+            yield [(missing[place], answered(asked[missing[place]], row)) for place, row in batch]
+
+    def answered(question: tuple[str, Example], row: ScoredExample) -> Item:
+        made = item(row, subject.correct(row), row.completion)
+        part, example = question
+        return {"part": part, **made, "token_ids": subject.drafts[subject.prompt(example)]}
 
     parts = {part: data_hash(subject.splits.part(part)) for part in SCREENED_PARTS}
     keys = [example.id for _, example in asked]
     rows = kept_rows(subject.run.dir / "baseline.jsonl", [subject.asked, parts], keys, make, subject.tick)
     for (_, example), row in zip(asked, rows, strict=True):
-        subject.lengths[subject.prompt(example)] = float(row["tokens"])
+        subject.drafts[subject.prompt(example)] = row.pop("token_ids")
     return {part: [row for row in rows if row["part"] == part] for part in SCREENED_PARTS}
 
 

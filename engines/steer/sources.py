@@ -4,31 +4,45 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import reduce
 from pathlib import Path
+from typing import Literal
 
+from engines.prompts.rendering import token_ids
 from engines.steer.audit import Audit, audit, require_no_leak
 from engines.steer.directions import Directions, directions
-from engines.steer.extraction import extract, find_directions
+from engines.steer.extraction import extract, find_directions, readable
 from engines.steer.journal import Batches, kept_rows, write_json
 from engines.steer.pairs import Side, answer_pairs, anticipating, balanced, mixed_outcomes, step_pairs
 from engines.steer.probes import probe_layers
 from engines.steer.sites import find_decoder
 from engines.steer.store import Activations
 from engines.steer.subject import Subject
-from engines.steer.vectors import Raw, orthogonalised, random_directions, shuffled
+from engines.steer.vectors import (
+    Raw,
+    orthogonalised,
+    random_directions,
+    random_in_pca,
+    shuffled,
+    without_covariate,
+)
 from engines.tasks.loading import data_hash
 from engines.tasks.scored import from_fields
 
+Role = Literal["tested", "null", "rival"]
+"""What a direction is searched for: its own sake, what a search finds in nothing, or as another account of a gain."""
 FILE = "vectors.json"
 _HELD_OUT = 4
 """One question in so many of the pairs, as many as the heat map takes, is kept for its margins and makes no direction."""
 
+_COMPONENTS = 20
+"""Principal directions of the activations that `random_in_pca` draws among."""
+
 
 @dataclass(frozen=True, eq=False)
 class Sources:
-    """Directions by the name of the study that searches along them; controls last."""
+    """Directions by the name of the study that searches along them; those under test first."""
 
     found: Mapping[str, Directions]
-    controls: tuple[str, ...]
+    roles: Mapping[str, Role]
     held_out: list[Side]
     """Texts of questions that no direction was made from."""
 
@@ -56,7 +70,12 @@ def find_sources(subject: Subject) -> Sources:
     found: dict[str, Directions] = {
         method: find_directions(read, vectors.site, method) for method in vectors.methods
     }
-    controls = _controls(subject, read, [found[method].unit for method in vectors.methods])
+    roles: dict[str, Role] = dict.fromkeys(found, "tested")
+    nulls = _nulls(subject, read, [found[method].unit for method in vectors.methods])
+    length, rivals = _without_length(subject, made, read, found[vectors.methods[0]])
+    found |= nulls | rivals
+    for name in found:
+        roles.setdefault(name, "null" if name in nulls else "rival")
     path = subject.run.dir / FILE
     if not path.is_file():
         write_json(
@@ -69,16 +88,14 @@ def find_sources(subject: Subject) -> Sources:
                 "balanced": was_balanced,
                 "norm_ref": dict(zip(read.layers, read.norm_ref, strict=True)),
                 "probes": [asdict(row) for row in probe_layers(read)],
+                "length_cosine": length,
                 "directions": {
-                    name: {
-                        "raw_norm": dict(zip(one.layers, one.raw_norm, strict=True)),
-                        "control": name in controls,
-                    }
-                    for name, one in {**found, **controls}.items()
+                    name: {"raw_norm": dict(zip(one.layers, one.raw_norm, strict=True)), "role": roles[name]}
+                    for name, one in found.items()
                 },
             },
         )
-    return Sources({**found, **controls}, tuple(controls), held_out)
+    return Sources(found, roles, held_out)
 
 
 def searched_layers(subject: Subject) -> list[int]:
@@ -145,7 +162,29 @@ def _apart(sides: Sequence[Side], most: int) -> tuple[list[Side], list[Side]]:
     )
 
 
-def _controls(subject: Subject, read: Activations, tested: Sequence[Raw]) -> dict[str, Directions]:
+def _without_length(
+    subject: Subject, made: Sequence[Side], read: Activations, tested: Directions
+) -> tuple[dict[int, float] | None, dict[str, Directions]]:
+    """The cosine of the direction with that of the texts' length by layer, and the direction without the latter.
+
+    Nothing where right and wrong texts of a question are all equally long: there is no such direction then."""
+    if not subject.recipe.controls.without_length:
+        return None, {}
+    texts = readable(subject.tokenizer, made, subject.spec, subject.recipe.vectors.read)
+    lengths = [float(len(token_ids(subject.tokenizer, side.completion))) for side in texts]
+    raw = tested.unit * tested.unit.new_tensor(tested.raw_norm)[:, None]
+    rest = without_covariate(raw, read.values, lengths, read.questions)
+    if rest is None:
+        subject.run.events.message(
+            "`without_length`: the texts of each question are equally long, so that length has no direction to take out"
+        )
+        return None, {}
+    name = "without_length"
+    found = directions(subject.recipe.vectors.site, name, read.layers, rest[0], read.norm_ref)
+    return dict(zip(read.layers, rest[1], strict=True)), {name: found}
+
+
+def _nulls(subject: Subject, read: Activations, tested: Sequence[Raw]) -> dict[str, Directions]:
     """Directions that mean nothing, as strong as those that do.
 
     What lies along the directions under test is taken out: the labels' shuffling leaves a rest of it, of random sign, and
@@ -155,6 +194,10 @@ def _controls(subject: Subject, read: Activations, tested: Sequence[Raw]) -> dic
     raw = {
         f"random-{number}": random_directions(len(read.layers), size, 1000 * seed + number)
         for number in range(controls.random)
+    }
+    raw |= {
+        f"random_in_pca-{number}": random_in_pca(read.values, _COMPONENTS, 1000 * seed + number)
+        for number in range(controls.random_in_pca)
     }
     raw |= {
         f"shuffled-{number}": shuffled(read.values, read.labels, read.questions, 1000 * seed + number)

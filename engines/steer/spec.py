@@ -152,6 +152,12 @@ PRESETS: dict[str, dict[str, Any]] = {
         "where": {"prompt": "window", "prompt_window": (-2, -1), "generation": "all"},
         "norm_kind": "raw_difference", "read": "answer_last", "method": "mean_difference",
     },
+    # vgel/repeng: unit vectors from the principal direction of the differences, at every token, the prompt's included.
+    "repeng": {
+        "site": "block_out", "op": "add", "schedule": {"kind": "const"},
+        "where": {"prompt": "all", "generation": "all"},
+        "norm_kind": "unit", "read": "answer_last", "method": "pca",
+    },
     # Scalena, Sarti and Nissim 2024, the published code: "batchmean" of one-dimensional tensors divides by their length.
     "dac-scalena-code": {
         "site": "o_proj_in", "op": "add", "where": _LAST_AND_ON, "norm_kind": "raw_difference",

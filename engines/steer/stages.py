@@ -19,10 +19,13 @@ from engines.steer.final import test_once
 from engines.steer.gates import run_gates
 from engines.steer.heatmap import Cell, heat_map, steering_fields
 from engines.steer.items import Item
-from engines.steer.journal import StopRequested, kept
+from engines.steer.journal import StopRequested, kept, write_json
+from engines.steer.plain_texts import plain_texts
 from engines.steer.results import leave_results
+from engines.steer.rivals import rivals
 from engines.steer.screen import baseline, screen, startup
 from engines.steer.searching import Helpers, open_trials, search
+from engines.steer.side_effects import check_plain_texts, side_effects
 from engines.steer.sources import Sources, find_sources
 from engines.steer.studies import Space
 from engines.steer.subject import Subject, open_subject
@@ -30,6 +33,8 @@ from engines.steer.trials import Trials
 from engines.steer.verdict import Outcome
 
 STAGES = ("vectors", "gates", "baseline", "heat map", "screen", "search", "confirm", "test", "report")
+STUDIES = "studies.json"
+"""How far each study is, for people who watch."""
 _GATE_PROMPTS = 32
 
 
@@ -39,6 +44,8 @@ class Stages:
     def __init__(self, recipe: SteeringRecipe, run: Run) -> None:
         self.recipe, self.run = recipe, run
         self.subject = open_subject(recipe, run)
+        self.plain = plain_texts(recipe.plain_text)
+        check_plain_texts(self.subject, self.plain)
         self._done = 0.0
 
     def all(self) -> None:
@@ -59,7 +66,10 @@ class Stages:
         self._begin("search")
         studies = self._search(sources, starts, unsteered)
         self._begin("confirm")
-        confirmed = confirm(subject, finalists(subject, studies), unsteered["confirm"])
+        found = finalists(subject, studies)
+        confirmed = confirm(subject, found, unsteered["confirm"]) + rivals(
+            subject, found, unsteered["confirm"]
+        )
         best, control = winner(confirmed), best_control(confirmed)
         self._begin("test")
         tried = {"winner": None if best is None else best.finalist.steering}
@@ -67,7 +77,8 @@ class Stages:
             tried["control"] = control.finalist.steering
         final = test_once(subject, tried)
         self._begin("report")
-        outcome = Outcome(studies, confirmed, best, control, final)
+        effects = side_effects(subject, final, tried, self.plain)
+        outcome = Outcome(studies, confirmed, best, control, final, effects)
         leave_results(subject, sources, cells, outcome, unsteered["search"])
         self.run.events.progress(len(STAGES), len(STAGES), "stage")
 
@@ -111,14 +122,19 @@ class Stages:
             trials = next(trials for trials in studies if trials.space == space)
             self._report(trials, reported)
 
+        def tick(share: float) -> None:
+            write_json(self.run.dir / STUDIES, [trials.progress() for trials in studies])
+            self.subject.tick(share)
+
         for trials in studies:  # those of an earlier attempt, whose metrics were taken back
             self._report(trials, reported)
         with Helpers(self.subject, self.recipe.workers - 1) as helpers:
-            search(studies, self.subject.tick, report)
+            search(studies, tick, report)
             for code in helpers.failed():
                 self.run.events.message(f"a helper ended with {code}; see helpers.log", "warning")
         for trials in studies:
             self._report(trials, reported)
+        tick(1.0)
         return studies
 
     def _report(self, trials: Trials, reported: set[tuple[str, int]]) -> None:

@@ -14,10 +14,12 @@ from engines.run import Run
 from engines.steer.directions import Steering
 from engines.steer.fields import Kind
 from engines.steer.heatmap import steering_fields
-from engines.steer.sources import Sources
+from engines.steer.sources import Role, Sources
 from engines.steer.subject import Subject
 
 DATABASE = "optuna.db"
+_BUSY = 120.0
+"""Seconds to wait for who writes."""
 Params = dict[str, Any]
 
 
@@ -27,7 +29,7 @@ class Space:
 
     direction: str
     kind: Kind
-    control: bool
+    role: Role
     layers: tuple[int, ...]
 
     @property
@@ -36,22 +38,36 @@ class Space:
 
 
 def spaces(subject: Subject, sources: Sources) -> list[Space]:
-    """All studies, those of controls last; each has the same budget."""
+    """All studies, those of directions under test first; each has the same budget."""
     return [
-        Space(name, kind, name in sources.controls, found.layers)
+        Space(name, kind, sources.roles[name], found.layers)
         for name, found in sources.found.items()
         for kind in subject.recipe.search.kinds
     ]
 
 
 def open_storage(run: Run) -> Any:
-    """The studies' database. Several processes may write to it, one at a time."""
+    """The studies' database. Several processes read it while one of them writes; the others wait for it."""
     # Its messages go our way, and the log of each new trial is noise beside the metrics.
     optuna.logging.disable_default_handler()
     optuna.logging.enable_propagation()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    options = {"connect_args": {"timeout": 120}}
-    return optuna.storages.RDBStorage(f"sqlite:///{run.dir / DATABASE}", engine_kwargs=options)
+    options = {"connect_args": {"timeout": _BUSY}}
+    storage = optuna.storages.RDBStorage(f"sqlite:///{run.dir / DATABASE}", engine_kwargs=options)
+    with storage.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA journal_mode=WAL")  # the file remembers it
+    return storage
+
+
+def copy_database(run: Run, target: Path) -> None:
+    """The studies as one file, whole or absent: what is still in the write-ahead log is no part of the first."""
+    partial = target.with_name(target.name + ".partial")
+    partial.unlink(missing_ok=True)
+    engine = open_storage(run).engine
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("VACUUM INTO ?", (str(partial),))
+    engine.dispose()
+    partial.replace(target)
 
 
 def sampler(seed: int, study: str, number: int) -> Any:

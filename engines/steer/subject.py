@@ -1,6 +1,6 @@
 """The model under study with its questions and prompts: what every stage of the search works on."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from engines.prompts.spec import PromptSpec
 from engines.recipe.blocks import SamplingBlock
 from engines.run import Run
 from engines.steer.directions import Steering
+from engines.steer.draft import DraftingGenerator, why_not_exact
 from engines.steer.fields import SteeringRecipe
 from engines.steer.generate import SteeredGenerator
 from engines.steer.journal import Tick
@@ -40,8 +41,9 @@ class Subject:
     splits: Splits
     identity: dict[str, Any]
     """Hashes of all that makes the model what it is."""
-    lengths: dict[str, float] = field(default_factory=dict)
-    """Tokens of the unsteered completion of each prompt, for batches of rows of like length."""
+    drafts: dict[str, list[int]] = field(default_factory=dict)
+    """The unsteered completion of each prompt in tokens: batches have rows of like length, and where drafts are exact,
+    steered completions are read off them as far as they agree."""
     tick: Tick = lambda _share: None
     """How far the stage that runs is; raises where the job is to stop."""
 
@@ -61,27 +63,38 @@ class Subject:
         return render_prompt(self.tokenizer, self.spec, example.question)
 
     def answers(
-        self, wanted: Sequence[Wanted], sampling: SamplingBlock
+        self,
+        wanted: Sequence[Wanted],
+        sampling: SamplingBlock,
+        put: Callable[[Example], str] | None = None,
+        begun: str = "",
     ) -> Iterator[list[tuple[int, ScoredExample]]]:
-        """Graded answers with their places, batch by batch in whatever order is fastest."""
+        """Graded answers with their places, batch by batch in whatever order is fastest.
+
+        `put` renders a question otherwise than the recipe does; `begun` is what every answer is made to begin with."""
         for _, _, steering in wanted:
             if steering is not None:
                 self.generator.add(steering)
+        ahead = len(token_ids(self.tokenizer, begun)) if begun else 0
         requests = [
-            Request(self.prompt(example), sample, "" if steering is None else steering.key)
+            Request((put or self.prompt)(example) + begun, sample, "" if steering is None else steering.key)
             for example, sample, steering in wanted
         ]
         for batch in self.generator.stream(requests, sampling, self.spec.stop, self.run.seed):
+            if sampling == self.recipe.greedy and put is None and not begun:
+                for place, completion in batch:
+                    if wanted[place][2] is None:
+                        self.drafts[requests[place].prompt] = completion.token_ids
             yield [
                 (
                     place,
                     score(
                         wanted[place][0],
                         wanted[place][1],
-                        self.spec.prefill + completion.text,
+                        self.spec.prefill + begun + completion.text,
                         self.spec,
                         terminated=completion.terminated,
-                        tokens=len(completion.token_ids),
+                        tokens=ahead + len(completion.token_ids),
                         count_tokens=lambda text: len(token_ids(self.tokenizer, text)),
                     ),
                 )
@@ -96,16 +109,31 @@ def open_subject(recipe: SteeringRecipe, run: Run) -> Subject:
     """Load the model and divide the questions."""
     tokenizer = load_tokenizer(recipe.model, run)
     model = load_model(recipe.model, run, tokenizer=tokenizer, device=choose_device(recipe.device)).eval()
-    lengths: dict[str, float] = {}
-    generator = SteeredGenerator(model, tokenizer, recipe.batch_size, expected_length=lengths.get)
+    drafts: dict[str, list[int]] = {}
     return Subject(
         recipe=recipe,
         run=run,
         tokenizer=tokenizer,
         spec=resolve_prefill(tokenizer, recipe.prompt),
         model=model,
-        generator=generator,
+        generator=_generator(recipe, run, model, tokenizer, drafts),
         splits=make_splits(recipe.task, recipe.splits),
         identity=weights_identity(recipe.model, run, tokenizer) | {"torch": torch.__version__},
-        lengths=lengths,
+        drafts=drafts,
     )
+
+
+def _generator(
+    recipe: SteeringRecipe, run: Run, model: Any, tokenizer: Any, drafts: dict[str, list[int]]
+) -> SteeredGenerator:
+    """One that reads drafts where that is exact; the completions are the same, and so is what it is known by."""
+
+    def length(prompt: str) -> float | None:
+        return float(len(drafts[prompt])) if prompt in drafts else None
+
+    why = why_not_exact(model) if recipe.drafts else None
+    if why is not None:
+        run.events.message(f"`drafts` are not used, as they would not be exact: {why}")
+    if not recipe.drafts or why is not None:
+        return SteeredGenerator(model, tokenizer, recipe.batch_size, expected_length=length)
+    return DraftingGenerator(model, tokenizer, recipe.batch_size, drafts, expected_length=length)

@@ -20,6 +20,7 @@ from engines.run import write_whole
 from engines.steer.items import Item, breaches, differences
 from engines.steer.journal import write_json
 from engines.steer.leases import Leases
+from engines.steer.progress import is_sibling, progress
 from engines.steer.race import Runner, race
 from engines.steer.sources import Sources
 from engines.steer.studies import (
@@ -79,9 +80,18 @@ class Trials:
         """Trials that are told, siblings included, by number."""
         return [trial for trial in self.study.get_trials(deepcopy=False) if trial.state.is_finished()]
 
+    def progress(self) -> dict[str, Any]:
+        """How far the study is, for people who watch."""
+        about = {
+            "study": self.space.name,
+            "role": self.space.role,
+            "trials": self.subject.recipe.search.trials,
+        }
+        return about | progress(self.study.get_trials(deepcopy=False))
+
     @property
     def done(self) -> bool:
-        return sum(not _is_sibling(trial) for trial in self.finished()) >= self.subject.recipe.search.trials
+        return sum(not is_sibling(trial) for trial in self.finished()) >= self.subject.recipe.search.trials
 
     def work(self, on_batch: Callable[[], None], on_told: Callable[[Any], None]) -> bool:
         """Evaluate a batch; False where nobody needs us: the study is done, or others hold what is left."""
@@ -131,7 +141,7 @@ class Trials:
         begun = [
             trial for trial in trials if trial.state == TrialState.RUNNING and trial.number not in batched
         ]
-        asked = sum(not _is_sibling(trial) and trial.state != TrialState.WAITING for trial in trials)
+        asked = sum(not is_sibling(trial) and trial.state != TrialState.WAITING for trial in trials)
         numbers = []
         for trial in begun:
             open_again = partial(optuna.trial.Trial, self.study, trial._trial_id)
@@ -245,7 +255,3 @@ class Trials:
 
     def _lease(self, numbers: Sequence[int]) -> str:
         return f"{self.space.name}.{numbers[0]}"
-
-
-def _is_sibling(trial: Any) -> bool:
-    return "sibling_of" in trial.user_attrs

@@ -65,15 +65,18 @@ def validate(request: Request, questions: int, layer: int | None, vector: Path |
         run = Run(dir=Path(folder), events=EventWriter(Path(folder)), seed=recipe.seed)
         subject = open_subject(recipe, run)
         found = _random(subject)
-        for line in _gates(subject, found):
-            click.echo(line)
         chosen = found.layers[len(found.layers) // 2] if layer is None else layer
         if chosen not in found.layers:
             raise RecipeError(
                 f"--layer: there is no layer {layer}", hint=f"layers are 0 to {found.layers[-1]}"
             )
+        ladder = _ladder(
+            subject, found, chosen, vector, run
+        )  # what is not there is told before the gates take their time
+        for line in _gates(subject, found):
+            click.echo(line)
         click.echo()
-        for line in _sensitivity(subject, _ladder(subject, found, chosen, vector, run), questions):
+        for line in _sensitivity(subject, ladder, questions):
             click.echo(line)
 
 

@@ -111,6 +111,17 @@ def covariate(values: torch.Tensor, amounts: Sequence[float], questions: Sequenc
     return (amount[:, None, None] * centred).mean(dim=0)
 
 
+def without_covariate(
+    raw: Raw, values: torch.Tensor, amounts: Sequence[float], questions: Sequence[str]
+) -> tuple[Raw, list[float]] | None:
+    """The direction without what goes with an amount in it, and the cosine of the two at each layer. None where the
+    amount is the same in all texts of each question, so that it has no direction."""
+    other = covariate(values, amounts, questions)
+    if not bool((other.norm(dim=-1) > 0).all()):
+        return None
+    return orthogonalised(raw, other), torch.cosine_similarity(raw, other, dim=-1).tolist()
+
+
 def orthogonalised(raw: Raw, other: Raw) -> Raw:
     """Without what lies along another direction, layer by layer."""
     unit = other / other.norm(dim=-1, keepdim=True).clamp(min=1e-12)

@@ -9,9 +9,11 @@ from typing import Any
 from engines.run import write_whole
 from engines.statistics.power import power_table
 from engines.statistics.selection import max_t
-from engines.steer.confirm import Confirmed, best_trials, searched_items
+from engines.steer.confirm import Confirmed, searched_items
 from engines.steer.final import Final
 from engines.steer.items import Item, differences
+from engines.steer.progress import best_trials
+from engines.steer.sources import Role
 from engines.steer.subject import Subject
 from engines.steer.trials import Trials
 
@@ -28,6 +30,8 @@ class Outcome:
     """None: no steering wins."""
     control: Confirmed | None
     final: Final
+    effects: dict[str, Any]
+    """Of steering on everything but the answers: `side_effects`."""
 
 
 def statistics(subject: Subject, outcome: Outcome, unsteered: Sequence[Item]) -> dict[str, Any]:
@@ -39,6 +43,7 @@ def statistics(subject: Subject, outcome: Outcome, unsteered: Sequence[Item]) ->
         "confirm": [one.record() for one in outcome.confirmed],
         "test": {name: found.record() for name, found in outcome.final.comparisons.items()},
         "test_flips": flips(outcome.final),
+        "side_effects": outcome.effects,
         "fixed": test.fixed,
         "broken": test.broken,
         "power": [
@@ -56,8 +61,8 @@ def _selected(outcome: Outcome, unsteered: Sequence[Item]) -> dict[str, Any]:
     """The best of the search, with a p that is corrected for having looked at all that was scored on every question."""
     rows, tried = [], []
     for trials in outcome.studies:
-        if not trials.space.control:
-            for trial in best_trials(trials):
+        if trials.space.role == "tested":
+            for trial in best_trials(trials.finished()):
                 if trial.params["alpha"] != 0:
                     tried.append((trials.space.name, trial.number, trial.value))
                     rows.append([float(d) for d in differences(searched_items(trials, trial), unsteered)])
@@ -82,30 +87,36 @@ def flips(final: Final) -> dict[str, list[str]]:
 
 
 def controls(outcome: Outcome) -> dict[str, Any]:
-    """`controls.json`: what the same search finds along directions that mean nothing.
+    """`controls.json`: what the same search finds along directions that mean nothing, and what rivals gain.
 
     `p` is the share of studies, the method's own among them, whose best is no worse than the method's."""
     bests: dict[str, dict[str, Any]] = {}
     for trials in outcome.studies:
-        found = best_trials(trials)
+        found = best_trials(trials.finished())
         bests[trials.space.name] = {
-            "control": trials.space.control,
+            "role": trials.space.role,
             "trials": len(trials.finished()),
             "pruned": sum(not _complete(trial) for trial in trials.finished()),
             "best_search_gain_selected": found[0].value if found else None,
             "best_params": dict(found[0].params) if found else None,
         }
-    null = [
-        row["best_search_gain_selected"] for row in bests.values() if row["control"] and row["best_params"]
-    ]
-    own = [
-        row["best_search_gain_selected"]
-        for row in bests.values()
-        if not row["control"] and row["best_params"]
-    ]
-    confirmed = {one.finalist.study: one.record() for one in outcome.confirmed if one.finalist.control}
+
+    def gains(role: Role) -> list[float]:
+        found = [row for row in bests.values() if row["role"] == role and row["best_params"]]
+        return [row["best_search_gain_selected"] for row in found]
+
+    def confirmed(role: Role) -> dict[str, Any]:
+        return {one.finalist.study: one.record() for one in outcome.confirmed if one.finalist.role == role}
+
+    null, own = gains("null"), gains("tested")
     p = (1 + sum(gain >= max(own) for gain in null)) / (1 + len(null)) if null and own else None
-    return {"studies": bests, "null_best_gains": sorted(null), "p": p, "confirmed": confirmed}
+    return {
+        "studies": bests,
+        "null_best_gains": sorted(null),
+        "p": p,
+        "confirmed": confirmed("null"),
+        "rivals": confirmed("rival"),
+    }
 
 
 def _complete(trial: Any) -> bool:
@@ -142,4 +153,6 @@ def as_record(confirmed: Confirmed | None) -> dict[str, Any]:
     """The winner in a file of its own."""
     if confirmed is None:
         return {"alpha": 0.0, "why": "no configuration surely gained anything on the confirm questions"}
-    return {**confirmed.record(), "spec": confirmed.finalist.steering.spec.model_dump(mode="json")}
+    steering = confirmed.finalist.steering
+    assert steering is not None, "what wins is a steering"
+    return {**confirmed.record(), "spec": steering.spec.model_dump(mode="json")}

@@ -53,7 +53,7 @@ def test_with_drafts_the_completions_are_those_of_plain_steered_generation(
         assert any(0 < tally.kept < tally.offered for tally in kept.values() if tally)
 
 
-@pytest.mark.parametrize("size", [1, 3, 64])
+@pytest.mark.parametrize("size", [3, 64])
 def test_rows_that_stop_within_their_drafts_or_after_them_end_where_they_would(
     family_model, tokenizer, steer, size
 ):
@@ -63,7 +63,7 @@ def test_rows_that_stop_within_their_drafts_or_after_them_end_where_they_would(
     plain, _, _ = both(model, tokenizer, rows, drafts)
     letters = {letter for made in plain for letter in made.text[3:7] if letter.isalnum() and letter.isascii()}
     # Drafts made without the stop string run past it; those made with it are too short for rows that do not meet it.
-    for stop in sorted(letters)[:3]:
+    for stop in sorted(letters)[:2]:
         for known in (drafts, drafts_of(model, tokenizer, stop=[stop])):
             expected, found, _ = both(model, tokenizer, rows, known, stop=[stop], size=size)
             assert found == expected

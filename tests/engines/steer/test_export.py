@@ -32,6 +32,14 @@ def test_a_saved_steering_is_the_same_steering(tmp_path, steer):
     assert all(torch.equal(again.vectors[layer], row.vectors[layer]) for layer in (1, 3))
 
 
+def test_the_same_steering_gives_the_same_bytes_in_every_process(tmp_path, steer):
+    path = save_steering(steer([1, 3], 0.5), tmp_path / "vector.safetensors")
+    raw = path.read_bytes()
+    header = raw[8 : 8 + int.from_bytes(raw[:8], "little")].decode().rstrip()
+    assert list(json.loads(header)) == sorted(json.loads(header))
+    assert list(json.loads(header)["__metadata__"]) == ["format", "hash", "spec"]
+
+
 def test_the_file_holds_what_is_added(tmp_path, family_model, steer):
     model, row = family_model("llama"), steer([1, 2], 0.5, norm=4.0, where={"prompt": "all"})
     path = save_steering(row, tmp_path / "vector.safetensors")
@@ -127,7 +135,7 @@ def test_easysteer_s_spec_names_the_vector_beside_it(tmp_path, steer):
     pytest.importorskip("gguf", reason="GGUF export needs the gguf package, which is optional")
     assert save_easysteer(steer([2], 0.5), tmp_path, "llama") == []
     [vector] = json.loads((tmp_path / "easysteer.json").read_text())["vectors"]
-    assert vector["source"] == str(tmp_path / "vector.gguf")
+    assert vector["source"] == "vector.gguf" and (tmp_path / vector["source"]).is_file()
 
 
 def test_without_the_gguf_package_it_is_asked_for(tmp_path, steer, monkeypatch):

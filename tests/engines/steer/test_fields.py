@@ -33,5 +33,5 @@ def test_what_cannot_be_searched_is_refused(fields, text):
 
 
 def test_no_controls_and_no_gates_are_remarked_upon():
-    remarks = recipe(controls={"random": 0, "shuffled": 0}, gates=False).remarks()
+    remarks = recipe(controls={"random": 0, "random_in_pca": 0, "shuffled": 0}, gates=False).remarks()
     assert len(remarks) == 3 and "without controls" in remarks[1] and "gates: false" in remarks[2]

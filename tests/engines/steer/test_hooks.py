@@ -6,6 +6,7 @@ from transformers import DynamicCache
 
 from engines.recipe.errors import RecipeError
 from engines.steer import hooks
+from engines.steer.directions import directions
 from engines.steer.hooks import hooked, steered
 from engines.steer.sites import find_decoder
 
@@ -246,6 +247,27 @@ def test_schedules_weaken_from_token_to_token(family_model, steer):
         steps = shifts(model, rows, 1, lambda: step_by_step(model, [5]))
         sizes = torch.stack([step[:, -1].norm(dim=-1) for step in steps]) / 2.0
         assert torch.allclose(sizes, torch.tensor(expected)[:, None].expand(3, 3), atol=1e-4), schedule
+
+
+PLACES = {
+    "caa-paper": torch.tensor([[0, 0, 0, 0, 1]] * 3),
+    "caa-wisent": torch.tensor([[0, 0, 0, 1, 0]] * 3),
+    "repeng": MASK,
+}
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_presets_add_what_their_sources_add_and_where(family_model, name):
+    """multiplier x raw mean difference (CAA), or x unit vector (repeng): at these tokens of the prompt, and at all others."""
+    raw = torch.randn(1, 32, generator=torch.Generator().manual_seed(5)) * 0.7
+    found = directions("block_out", "made up", [1], raw, [123.0])
+    model, row = family_model("llama"), found.steering([1], 1.5, preset=name)
+    prompt, *written = shifts(model, [row] * 3, 1, lambda: step_by_step(model, [5]))
+    added = 1.5 * (raw[0] / raw.norm() if name == "repeng" else raw[0])
+    assert torch.allclose(prompt, PLACES[name][..., None] * added, atol=1e-5)
+    assert len(written) == 2 and all(
+        torch.allclose(one, added.expand(3, 1, 32), atol=1e-5) for one in written
+    )
 
 
 def test_operations_do_what_their_formulas_say(family_model, steer):

@@ -14,6 +14,7 @@ from engines.steer.vectors import (
     pca,
     random_in_pca,
     shuffled,
+    without_covariate,
 )
 
 SIZE, QUESTIONS, EACH = 24, 60, 3
@@ -122,6 +123,10 @@ def test_what_goes_with_length_can_be_taken_out(sample):
     clean = orthogonalised(mean_difference(tainted, labels, questions), direction)
     assert cosine(mean_difference(tainted, labels, questions)[1], long) > 0.7
     assert abs(cosine(clean[1], direction[1])) < 1e-5
+    raw = mean_difference(tainted, labels, questions)
+    found, along = without_covariate(raw, tainted, lengths.tolist(), questions)
+    assert torch.equal(found, clean) and abs(along[1]) == pytest.approx(abs(cosine(raw[1], direction[1])))
+    assert without_covariate(raw, tainted, [7.0] * len(questions), questions) is None
 
 
 def test_directions_are_units_with_what_they_are_worth():
