@@ -14,8 +14,22 @@ from engines.suite.livecodebench_task import LIVECODEBENCH
 
 TASKS = {task.name: task for task in (*code_tasks.TASKS, *simulation_tasks.TASKS)}
 HACKS = {attack.name: attack.code for attack in ATTACKS if attack.family == "verdict"}
-JUNK = ["", " ", "I do not know.", "```python\n```", "```python\npass\n```", "```python\nassert True\n```", "```json\n{}\n```",
-        "\\boxed{42}", "<answer>1</answer>", "```python\n)(\n```", "def", "{" * 500, "```json\n" + "[" * 5000 + "\n```"]  # fmt: skip
+JUNK = [
+    "",
+    " ",
+    "I do not know.",
+    "```python\n```",
+    "```python\npass\n```",
+    "```python\nassert True\n```",
+    "```json\n{}\n```",
+    "\\boxed{42}",
+    "<answer>1</answer>",
+    "```python\n)(\n```",
+    "def",
+    "{" * 500,
+    "```json\n" + "[" * 5000 + "\n```",
+]
+NESTED = ["1" + "+1" * 900, "-" * 900 + "1", "x" + "[0]" * 900, "[" * 150 + "]" * 150, "9" * 900, "x" + ".a" * 20_000]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +65,24 @@ def test_junk_scores_nothing_and_is_never_an_error(sandbox, name):
 
         assert (grade.score, grade.correct, grade.lenient) == (0.0, False, False), text
         assert grade.outcome in ("graded", "no_answer"), text
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_no_nesting_breaks_a_grader_and_so_takes_an_answer_out_of_the_count(sandbox, name):
+    task = TASKS[name]
+    item = task.generate(3, 3)
+    call = f"f({item.details['input']})" if name == "cruxeval_o" else "f([1])"
+    for nested in NESTED:
+        for text in (
+            f"assert f({nested}) == {item.details.get('output')}",
+            f"assert {call} == {nested}",
+            nested,
+            f'{{"input": {nested}}}',
+        ):
+            for language in ("python", "json"):
+                grade = task.grade(item, f"```{language}\n{text}\n```", sandbox)
+
+                assert grade.score == 0.0 and grade.outcome != "error", text[:50]
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -101,6 +133,16 @@ def test_a_broken_sandbox_is_an_error_and_no_zero(sandbox, monkeypatch):
         item = TASKS[name].generate(0, 1)
 
         assert TASKS[name].grade(item, TASKS[name].gold_answer(item), broken).outcome == "error"
+
+
+def test_imports_from_the_future_stay_first(sandbox):
+    for task in (HUMANEVAL, LIVECODEBENCH):
+        item = task.generate(1, 1)
+        answer = task.gold_answer(item).replace(
+            "```python\n", "```python\nfrom __future__ import annotations\n", 1
+        )
+
+        assert task.grade(item, answer, sandbox).score == 1.0
 
 
 @pytest.mark.parametrize(
