@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from textual.message import Message
 
 from cockpit.comparison import Comparison
+from cockpit.cosine_map import CosineMap
 from cockpit.heat_maps import HeatMap
 from store.database import Database
 from store.jobs import Job
@@ -145,6 +146,7 @@ class ResultsRead(Message):
     scores: list[Score]
     artifacts: list[Artifact]
     heat_maps: list[HeatMap]
+    cosines: CosineMap | None
 
 
 @dataclass

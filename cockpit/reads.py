@@ -3,7 +3,7 @@
 from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 
-from cockpit import heat_maps
+from cockpit import cosine_map, heat_maps
 from cockpit.figures import Pace
 from cockpit.messages import (
     CurvesRead,
@@ -89,6 +89,7 @@ def read_results(database: Database, job_id: int) -> ResultsRead:
         results.list_scores(database, [job_id]),
         results.list_artifacts(database, job_id),
         heat_maps.read_heat_maps(database.run_dir(job_id)),
+        cosine_map.read_cosine_map(database.run_dir(job_id)),
     )
 
 
@@ -108,14 +109,14 @@ def read_log(path: Path) -> LogRead:
     return LogRead(lines[:-1] if lines and not lines[-1] else lines, start)
 
 
-def file_stamp(path: Path) -> Callable[[], Hashable]:
-    """Differs when the file has grown or was replaced."""
+def file_stamp(*paths: Path) -> Callable[[], Hashable]:
+    """Differs when a file has grown or was replaced."""
+    return lambda: tuple(map(_stamp, paths))
 
-    def stamp() -> Hashable:
-        try:
-            status = path.stat()
-        except FileNotFoundError:
-            return None
-        return (status.st_ino, status.st_size, status.st_mtime_ns)
 
-    return stamp
+def _stamp(path: Path) -> Hashable:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return (status.st_ino, status.st_size, status.st_mtime_ns)

@@ -26,7 +26,7 @@ def main(run_dir: Path) -> int:
     launch = json.loads((run_dir / "launch.json").read_text())
     body = read_document(run_dir / "recipe.yaml").data
     recipe = recipe_class(body["engine"]).model_validate(body)
-    events = EventWriter(run_dir)
+    events = EventWriter(_log_of_this_process(run_dir))
     run = Run(
         dir=run_dir,
         events=events,
@@ -55,6 +55,16 @@ def main(run_dir: Path) -> int:
         return STOPPED
     events.emit("succeeded")
     return 0
+
+
+def _log_of_this_process(run_dir: Path) -> Path:
+    """Of the processes that `accelerate launch` starts for one job, the first speaks for all."""
+    rank = int(os.environ.get("RANK", "0"))
+    if rank == 0:
+        return run_dir
+    own = run_dir / f"process-{rank}"
+    own.mkdir(exist_ok=True)
+    return own
 
 
 # vLLM and data loaders import the main module again in their own processes.

@@ -10,7 +10,7 @@ from cockpit.cli.output import json_option, narrate, print_json
 from cockpit.comparison import GRADERS
 from cockpit.report import contents, plots
 from cockpit.report.contents import Report
-from cockpit.report.heat_svg import Heat, heat_svg, of_grid, of_search
+from cockpit.report.heat_svg import Heat, heat_svg, of_cosines, of_grid, of_search
 from cockpit.report.plots import Plot
 from cockpit.report.points import AXES
 from store.database import StoreError, open_database
@@ -75,9 +75,10 @@ def _check_suffix(out: Path) -> None:
 
 
 def _heats(found: Report) -> list[Heat]:
-    """The heat maps of an experiment: of its matrices over two fields, and of its searches for a steering."""
+    """The heat maps of an experiment: of matrices over two fields, searches for a steering, and gradients of tasks."""
     maps = [of_grid(grid, grader) for grid in found.grids for grader in GRADERS]
-    return [*maps, *(of_search(job_id, one) for job_id, one in found.heat_maps)]
+    searches = [of_search(job_id, one) for job_id, one in found.heat_maps]
+    return [*maps, *searches, *(of_cosines(job_id, one) for job_id, one in found.cosines)]
 
 
 def _write(found: Report, out: Path, drawn: list[Plot]) -> None:

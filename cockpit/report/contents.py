@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from cockpit.comparison import GRADERS
+from cockpit.cosine_map import CosineMap, read_cosine_map
 from cockpit.heat_maps import HeatMap, read_heat_maps
 from cockpit.report import rounds, verdicts
 from cockpit.report.evaluations import read_experiment
@@ -29,6 +30,8 @@ class Report:
     grids: list[Grid]
     heat_maps: list[tuple[int, HeatMap]]
     """Of searches for a steering, by job."""
+    cosines: list[tuple[int, CosineMap]]
+    """Between the gradients of tasks, by job."""
     rounds: list[Rounds]
     traces: list[tuple[Job, dict[str, float]]]
     suite: SuiteReport | None
@@ -78,6 +81,7 @@ def build(database: Database, experiment: str | int) -> Report:
         verdicts.between_methods(points, {grid.method for grid in grids}),
         grids,
         [(job.id, one) for job in found.jobs for one in read_heat_maps(database.run_dir(job.id))],
+        [(job.id, one) for job in found.jobs if (one := read_cosine_map(database.run_dir(job.id)))],
         rounds.rounds_of(found),
         rounds.traces_of(found),
         build_suite(database, found, points),

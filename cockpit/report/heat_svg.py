@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
+from cockpit.cosine_map import CosineMap
 from cockpit.figures import percent
 from cockpit.heat_maps import HeatMap
 from cockpit.plain_text import plain_line
@@ -63,6 +64,22 @@ def of_search(job_id: int, found: HeatMap) -> Heat:
             for (layer, alpha), value in found.values.items()
         },
         "Thousandths of a nat a token; + is better; * significant over the whole map.",
+    )
+
+
+def of_cosines(job_id: int, found: CosineMap) -> Heat:
+    """Who pulls where whom does: cosines of the tasks' gradients, in hundredths."""
+    pairs = {pair: value for pair, value in found.cosines.items() if pair[0] != pair[1]}
+    return Heat(
+        f"cosines-{job_id}",
+        f"job {job_id}: cosines of the tasks' gradients at step {found.step:,}",
+        "task",
+        "task",
+        found.tasks,
+        found.tasks,
+        pairs,
+        {pair: f"{100 * value:+.0f}" for pair, value in pairs.items()},
+        "Hundredths; below 0 is a conflict. Of mere noise, half of all pairs are one.",
     )
 
 

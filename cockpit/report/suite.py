@@ -252,10 +252,21 @@ def recommendations(report: SuiteReport) -> list[str]:
     quiet = [e for e in report.primary if not e.significant]
     lines += [
         f"{e.arm} against {e.baseline}: no recommendation: underpowered (MDE {100 * e.difference.resolvable:.1f} pp; "
-        f"seen {100 * e.difference.value:+.1f} pp, p {_p(e.p_adjusted)})."
+        f"seen {100 * e.difference.value:+.1f} pp, p {_p(e.p_adjusted)}).{_of_these(e.difference)}"
         for e in quiet
     ]
     return lines
+
+
+def _of_these(found: Difference) -> str:
+    """Few seeds say little about a method, and may still say much about the models that they gave."""
+    if found.of_these is None or found.of_these[2] >= SIGNIFICANT:
+        return ""
+    low, high, p = found.of_these
+    return (
+        f" The models of these {found.seeds} seeds do differ ({100 * low:+.1f} to {100 * high:+.1f} pp over questions "
+        f"alone, p {_p(p)}); those of other seeds may not."
+    )
 
 
 def _p(p: float) -> str:

@@ -9,7 +9,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Footer, Static
 
-from cockpit import heat_maps, reads
+from cockpit import cosine_map, heat_maps, reads
 from cockpit.feed import Feed
 from cockpit.figures import Pace
 from cockpit.messages import Compare, HistoryRead, JobRead, LogRead, ResultsRead
@@ -131,9 +131,10 @@ class JobScreen(Screen[None]):
         elif name == "history":
             self._feed.watch(self._target, partial(reads.read_history, job_id=self._job_id))
         elif name == "results":
-            heat = self._feed.database.run_dir(self._job_id) / heat_maps.FILE
+            directory = self._feed.database.run_dir(self._job_id)
+            maps = [directory / name for name in (heat_maps.FILE, cosine_map.FILE)]
             read = partial(reads.read_results, job_id=self._job_id)
-            self._feed.watch(self._target, read, reads.file_stamp(heat))
+            self._feed.watch(self._target, read, reads.file_stamp(*maps))
         elif isinstance(pane, TextView) and self._read:
             pane.show(job_text.recipe_lines(self._read.job))
 

@@ -7,6 +7,7 @@ from cockpit.figures import clock, figure, fraction, number, span
 from cockpit.glyphs import STATUS_GLYPHS, progress_bar
 from cockpit.messages import HistoryRead, JobRead, ResultsRead
 from cockpit.plain_text import plain_line, plain_lines
+from cockpit.screens.cosine_text import cosine_lines
 from cockpit.screens.heat_text import heat_lines
 from cockpit.widgets.cells import Cell
 from store.jobs import Job
@@ -186,6 +187,7 @@ def result_lines(read: ResultsRead, run_dir: str) -> list[list[Cell]]:
             lines.append([(f"  {label}  ", "accent"), (_score_text(by_name[name]), "")])
         lines.append([])
     lines += heat_lines(read.heat_maps)
+    lines += cosine_lines(read.cosines)
     if read.artifacts:
         lines.append([("Files", "strong"), (f"  in {plain_line(run_dir)}", "muted")])
         for artifact in read.artifacts:

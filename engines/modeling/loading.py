@@ -116,6 +116,11 @@ def save_model(model: Any, tokenizer: Any, directory: Path, made_from: list[dict
     directory.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(directory)
     tokenizer.save_pretrained(directory)
+    write_lineage(directory, made_from)
+
+
+def write_lineage(directory: Path, made_from: list[dict[str, Any]]) -> None:
+    """What the model in a directory was made from."""
     (directory / LINEAGE_FILE).write_text(json.dumps(made_from, indent=2) + "\n", encoding="utf-8")
 
 

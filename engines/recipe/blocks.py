@@ -7,10 +7,12 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-EngineName = Literal["sft", "grpo", "traces", "tpt", "step_jepa", "steering", "eval", "command", "pretrain"]
+EngineName = Literal[
+    "sft", "grpo", "mtl_ppo", "traces", "tpt", "step_jepa", "steering", "eval", "command", "pretrain"
+]  # fmt: skip
 """The kinds of job. An engine exists when its name stands here and `engines/<name>.py` has `Recipe` and `run`."""
 
-TaskName = Literal["pocket-math", "gsm8k"]
+TaskName = Literal["pocket-math", "gsm8k", "micro6"]
 SuiteTaskName = Literal[
     "aime", "math500", "amc", "humaneval", "mbpp", "livecodebench", "gpqa_diamond", "supergpqa", "arcagi1", "zebra",
     "ordering", "codeio", "cruxeval_i", "cruxeval_o", "finqa", "hitab", "multihier", "ifeval", "livebench_reasoning",

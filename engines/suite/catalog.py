@@ -16,6 +16,7 @@ from engines.suite import (
     tabular_tasks,
 )
 from engines.suite.item import Domain, SuiteTask
+from engines.suite.micro_tasks import MICRO_TASKS
 
 _ALL: tuple[SuiteTask, ...] = (
     *math_tasks.TASKS,
@@ -26,6 +27,7 @@ _ALL: tuple[SuiteTask, ...] = (
     *livebench_tasks.TASKS,
     *code_tasks.TASKS,
     *simulation_tasks.TASKS,
+    *MICRO_TASKS,
 )
 SUITE: dict[str, SuiteTask] = {task.name: task for task in _ALL}
 
@@ -35,7 +37,7 @@ _BOTH = (
 )  # fmt: skip
 _LIVEBENCH = ("livebench_reasoning", "livebench_language", "livebench_data_analysis")
 _FINAL = ("gpqa_diamond", "cruxeval_i", "cruxeval_o", "finqa", "ifeval", *_LIVEBENCH)
-MICRO = ("micro_math", "micro_code", "micro_science", "micro_logic", "micro_simulation", "micro_tabular")
+MICRO = tuple(task.name for task in MICRO_TASKS)
 
 PRESETS: dict[str, tuple[str, ...]] = {
     "guru13": (*_BOTH, "amc", "ordering"),

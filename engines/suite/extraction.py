@@ -7,12 +7,12 @@ candidates within one place.
 import re
 from dataclasses import dataclass
 
-_TAG = re.compile(r"(?s)<answer>(.*?)</answer>")
+_BOX = re.compile(r"\\boxed *\{")
+_BRACE = re.compile(r"\\.|[{}]")
+"""Braces, with escaped ones taken away in passing."""
 _FENCE = re.compile(r"(?s)```([\w+-]*)[ \t]*\n(.*?)```")
 _PHRASE = re.compile(r"(?i)(?:final\s+)?answer\s*(?:is|:)\s*:?\s*([^\n]+)")
 _NUMBER = re.compile(r"-?\$?\d[\d,]*(?:\.\d+)?(?:/\d+)?%?")
-LONGEST = 10_000
-"""Characters of an answer that are looked at; what is longer is no answer."""
 
 
 @dataclass(frozen=True)
@@ -29,37 +29,26 @@ def said(text: str) -> str:
 
 
 def boxed(text: str) -> Found | None:
-    r"""The content of the last closed `\boxed{...}`, with its braces balanced."""
+    r"""The content of the closed `\boxed{...}` that begins last, with its braces balanced."""
     text = said(text)
-    end = len(text)
-    while (start := text.rfind("\\boxed", 0, end)) >= 0:
-        content = _braced(text, start + len("\\boxed"))
-        if content is not None:
-            return Found(content.strip(), "box")
-        end = start
-    return None
+    starts = {match.end() - 1 for match in _BOX.finditer(text)}
+    open_braces: list[int] = []
+    best: tuple[int, int] | None = None
+    for match in _BRACE.finditer(text):  # one pass: a model may open ten thousand boxes
+        if match[0] == "{":
+            open_braces.append(match.start())
+        elif match[0] == "}" and open_braces:
+            start = open_braces.pop()
+            if start in starts and (best is None or start > best[0]):
+                best = start, match.start()
+    return Found(text[best[0] + 1 : best[1]].strip(), "box") if best else None
 
 
-def _braced(text: str, start: int) -> str | None:
-    while start < len(text) and text[start] == " ":
-        start += 1
-    if start >= len(text) or text[start] != "{":
-        return None
-    depth = 0
-    for place in range(start, min(len(text), start + LONGEST)):
-        if text[place] == "\\":
-            continue
-        escaped = text[place - 1] == "\\"
-        depth += (text[place] == "{" and not escaped) - (text[place] == "}" and not escaped)
-        if depth == 0:
-            return text[start + 1 : place]
-    return None
-
-
-def tagged(text: str) -> Found | None:
+def tagged(text: str, tag: str = "answer") -> Found | None:
     """The content of the last `<answer>...</answer>`, over as many lines as it has."""
-    found = _TAG.findall(said(text))
-    return Found(found[-1].strip(), "answer_tag") if found else None
+    before, closed, _ = said(text).rpartition(f"</{tag}>")
+    _, opened, content = before.rpartition(f"<{tag}>")
+    return Found(content.strip(), f"{tag}_tag") if closed and opened else None
 
 
 def fenced(text: str, languages: tuple[str, ...] = ()) -> Found | None:
@@ -72,7 +61,7 @@ def fenced(text: str, languages: tuple[str, ...] = ()) -> Found | None:
 def phrased(text: str) -> Found | None:
     """What follows the last `answer is` or `answer:`, to the end of its line."""
     found = _PHRASE.findall(said(text))
-    cleaned = found[-1].strip().strip("*$").strip().rstrip(".") if found else ""
+    cleaned = found[-1].lstrip(" *$").rstrip(" *$.") if found else ""
     return Found(cleaned, "phrase") if cleaned else None
 
 

@@ -10,10 +10,9 @@ from typing import Any
 
 Check = Callable[[str, Mapping[str, Any]], bool]
 
-_BULLET = re.compile(r"(?m)^\s*(?:\*[^\*]|-\s)")
+_BULLET = re.compile(r"(?m)^[ \t]*(?:\*[^\*]|-\s)")
 _HIGHLIGHT = re.compile(r"\*\*[^\n\*]+\*\*|\*[^\n\*]+\*")
 _PLACEHOLDER = re.compile(r"\[[^\[\]\n]+\]")
-_TITLE = re.compile(r"<<[^\n]*\S[^\n]*>>")
 _SENTENCE = re.compile(r"[.!?]+(?=\s|$)")
 _FENCED = re.compile(r"(?s)^```(?:json|JSON|Json)?\s*(.*?)\s*```$")
 _OPTIONS = ("My answer is yes.", "My answer is no.", "My answer is maybe.")
@@ -98,7 +97,7 @@ def _placeholders(text: str, given: Mapping[str, Any]) -> bool:
 def _postscript(text: str, given: Mapping[str, Any]) -> bool:
     marker = str(given["postscript_marker"]).strip()
     loose = {"P.S.": r"p\.\s?s\.", "P.P.S": r"p\.\s?p\.\s?s"}.get(marker, re.escape(marker.lower()))
-    return re.search(rf"(?m)\s*{loose}.*$", text.lower()) is not None
+    return re.search(loose, text.lower()) is not None
 
 
 def _bullets(text: str, given: Mapping[str, Any]) -> bool:
@@ -129,7 +128,8 @@ def _json(text: str, _given: Mapping[str, Any]) -> bool:
 
 
 def _title(text: str, _given: Mapping[str, Any]) -> bool:
-    return any(found.strip("<> ") for found in _TITLE.findall(text))
+    inside = [line.partition("<<")[2].rpartition(">>")[0] for line in text.splitlines()]
+    return any(title.strip("<> ") for title in inside)
 
 
 def _two_responses(text: str, _given: Mapping[str, Any]) -> bool:

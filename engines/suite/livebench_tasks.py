@@ -17,7 +17,6 @@ from engines.suite.livebench_made import made_data_analysis, made_language, made
 from engines.suite.logic_tasks import parsed_value
 
 _BOLD = re.compile(r"(?s)\*\*(.+?)\*\*")
-_SOLUTION = re.compile(r"(?s)<solution>(.*?)</solution>")
 _SPLIT = re.compile(r"[,\n]+")
 
 Score = Callable[[str, Any], float]
@@ -138,9 +137,8 @@ def _grade(item: Item, text: str, _sandbox: Sandbox) -> SuiteGrade:
 
 def _found(kind: str, text: str) -> Found | None:
     spoken = said(text)
-    marked = _SOLUTION.findall(spoken)
-    if marked:
-        return Found(marked[-1].strip(), "solution_tag")
+    if (marked := tagged(text, "solution")) is not None:
+        return marked
     if kind in ("tablereformat", "tablejoin"):
         bare = spoken.strip()
         return fenced(text) or (Found(bare, "whole_text") if bare[:1] in ("{", "[") else None)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from engines.recipe.blocks import Split
 from engines.recipe.errors import RecipeError
+from engines.suite.guru_rows import guru_item, is_guru_row, readable_tasks
 from engines.suite.item import Item, SuiteTask
 from engines.tasks.row_files import hub_rows, rows_of
 from engines.tasks.splits import question_key
@@ -66,6 +67,10 @@ def parsed(task: SuiteTask, where: str, row: object) -> Item:
     if not isinstance(row, Mapping):
         raise RecipeError(f"{where}: not an object", hint=f"rows as in {task.hub}")
     try:
+        if is_guru_row(row):
+            if task.name not in readable_tasks():
+                raise ValueError(f"{task.name} cannot be read from rows of verl's form")
+            return guru_item(task.name, row)
         return task.parse(row)
     except KeyError as error:
         found = ", ".join(map(repr, row))

@@ -15,7 +15,6 @@ from engines.suite.puzzles_made import made_order, made_zebra
 
 _DEMOS = 6
 _OPTION = re.compile(r"(?m)^\(([A-Z])\)\s*(.+)$")
-_BRACKETS = re.compile(r"(?s)\[.*\]")
 
 
 def parsed_value(text: str) -> Any:
@@ -31,8 +30,9 @@ def parsed_value(text: str) -> Any:
 def _places(text: str) -> list[tuple[Found, bool]]:
     """The places where a structured answer may stand, the one that was asked for first."""
     found = [(tagged(text), True), (fenced(text), False), (boxed(text), False)]
-    spread = _BRACKETS.search(said(text))
-    whole = Found(spread[0], "brackets") if spread else None
+    spoken = said(text)
+    first, last = spoken.find("["), spoken.rfind("]")
+    whole = Found(spoken[first : last + 1], "brackets") if 0 <= first < last else None
     return [(place, asked) for place, asked in [*found, (whole, False)] if place is not None]
 
 

@@ -3,7 +3,7 @@ r"""FinQA, HiTab and MultiHiertt: a number, a text or several, in `\boxed{}`, re
 import json
 import re
 from collections.abc import Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from html.parser import HTMLParser
 from typing import Any
 
@@ -14,7 +14,7 @@ from engines.suite.tables_made import made_finqa, made_hitab, made_multihier
 
 TOLERANCE = Decimal("0.001")
 """Relative; for numbers that are not both whole."""
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|-?\.\d+")
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d{1,3})?|-?\.\d+")
 _TEXT = re.compile(r"\\(?:text|mbox|mathrm|textbf)\{([^{}]*)\}")
 
 
@@ -111,10 +111,7 @@ def _values(text: str) -> list[Decimal]:
     plain = plain.rstrip("%").strip("$€£").replace("-$", "-")
     if not _NUMBER.fullmatch(plain) or len(plain) > 40:
         return []
-    try:
-        value = Decimal(plain) * (-1 if negative else 1)
-    except InvalidOperation:
-        return []
+    value = Decimal(plain) * (-1 if negative else 1)
     return [value, value / 100] if percent else [value]
 
 

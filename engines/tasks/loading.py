@@ -5,21 +5,27 @@ from collections.abc import Callable, Iterable, Sequence
 
 from engines.recipe.blocks import Split, TaskBlock, TaskName
 from engines.recipe.errors import RecipeError
-from engines.tasks import gsm8k, pocket_math, pocket_text
+from engines.tasks import gsm8k, micro6, pocket_math, pocket_text
 from engines.tasks.example import Document, Example
 from engines.tasks.splits import OfficialSplit, carve_dev, distinct, permuted, question_key
 
 Reader = Callable[[str | None, OfficialSplit], list[Example]]
 
-READERS: dict[TaskName, Reader] = {"gsm8k": gsm8k.read, "pocket-math": pocket_math.read}
+READERS: dict[TaskName, Reader] = {
+    "gsm8k": gsm8k.read,
+    "pocket-math": pocket_math.read,
+    "micro6": micro6.read,
+}
 SPLITS: dict[TaskName, Callable[[str | None], set[OfficialSplit]]] = {
     "gsm8k": gsm8k.splits,
     "pocket-math": pocket_math.splits,
+    "micro6": micro6.splits,
 }
 
 PLAIN_TEXT: dict[TaskName, Callable[[Sequence[Example], int, int], list[Document]]] = {
     "gsm8k": gsm8k.plain_text,
     "pocket-math": pocket_text.plain_text,
+    "micro6": micro6.plain_text,
 }
 
 

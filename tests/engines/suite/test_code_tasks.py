@@ -29,7 +29,7 @@ JUNK = [
     "{" * 500,
     "```json\n" + "[" * 5000 + "\n```",
 ]
-NESTED = ["1" + "+1" * 900, "-" * 900 + "1", "x" + "[0]" * 900, "[" * 150 + "]" * 150, "9" * 900, "x" + ".a" * 20_000]  # fmt: skip
+NESTED = ["0x" + "f" * 5000, "1" + "+1" * 900, "-" * 900 + "1", "x" + "[0]" * 900, "[" * 150 + "]" * 150, "9" * 900, "x" + ".a" * 20_000]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -194,6 +194,11 @@ def check(candidate):
         ("return -xs[0] / xs[1] + 1e-9", 1.0),
         ("return xs[0] / xs[1]", 0.0),
         ("return None", 0.0),
+        ("return 10**400", 0.0),
+        ("return 'LookupError'", 0.0),
+        ("return 'x' * 1_000_000", 0.0),
+        ("return eval('[' * 60 + ']' * 60)", 0.0),
+        ("return {k for k in range(20_000)}", 0.0),
         ("return float('nan')", 0.0),
         ("poly.__code__ = (lambda xs, x: 0).__code__; return 0.0", 0.0),
         ("return type('Z', (float,), {'__rmul__': lambda *a: 0, '__rpow__': lambda *a: 0})(7)", 0.0),
@@ -226,6 +231,9 @@ def test_tests_with_helpers_and_chance_are_replayed_away_from_the_submission(san
             "2",
         ),
         ("candidate([1, 1]) in (3, 4)", "replay", "3", "5"),
+        ("abs(candidate([1, 1]) - 0.5) < 0.25", "values", "0.6", "10**400"),
+        ("abs(candidate([1, 1]) - 5) < 2", "values", "6", "7"),
+        ("abs(candidate([1, 1]) - 5) < 2", "values", "6", "float('nan')"),
     ],
 )
 def test_every_form_of_assertion_is_judged_by_the_value(sandbox, assertion, way, good, bad):

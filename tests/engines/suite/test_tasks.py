@@ -57,6 +57,24 @@ def test_junk_scores_nothing(task, sandbox):
             assert grade.outcome != "error", (item, junk, grade.detail)
 
 
+HOSTILE = (
+    "\\boxed{", "<answer>", "<solution>", "<think>", "```\n", "```python\n", "answer is ", "1", "- ", "[", "[a", "*a", "**",
+    "* ", "<<", ">>", " ", "\n", '{"rows":', "(", "p.s", "|", "1,", "\\frac{",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_long_hostile_answer_is_graded_at_once_and_is_wrong(task, sandbox):
+    """200,000 characters of one thing: an expression that goes back over its text would take hours."""
+    item = SUITE[task].generate(3, 3)
+    for piece in HOSTILE:
+        text = piece * (200_000 // len(piece))
+        for answer in (text, f"<answer>{text}</answer>", f"\\boxed{{{text}}}"):
+            grade = SUITE[task].grade(item, answer, sandbox)
+            assert (grade.score, grade.correct) == (0.0, False), piece
+            assert grade.outcome != "error", (piece, grade.detail)
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_the_prompt_given_back_is_no_answer_that_counts(task, sandbox):
     """A model that only repeats the question, format example included, has answered nothing."""

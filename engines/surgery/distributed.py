@@ -1,0 +1,89 @@
+"""Several processes that train one model: first everything is summed, then everybody decides the same.
+
+Averaging and projecting do not commute: processes that each looked for conflicts in their own part of the batch would
+disagree on what conflicts. So a task's gradient is summed over all processes, each keeps its share of the columns, the
+Gramian is the sum over the shares, and the combined gradient is put together again. What is sent is what ordinary
+data-parallel training sends for each task; what is held is tasks x columns / processes.
+"""
+
+import os
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+class World:
+    """The processes of a job. A job of one needs no set-up and sends nothing."""
+
+    def __init__(self) -> None:
+        active = dist.is_available() and dist.is_initialized()
+        self.rank = dist.get_rank() if active else 0
+        self.size = dist.get_world_size() if active else 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes: events, checkpoints, the model."""
+        return self.rank == 0
+
+    def sum(self, tensor: Tensor) -> Tensor:
+        """The sum over all processes, in place."""
+        if self.size > 1 and tensor.device.type == "cpu" and dist.get_backend() == "nccl":
+            moved = tensor.cuda()
+            dist.all_reduce(moved)
+            tensor.copy_(moved)
+        elif self.size > 1:
+            dist.all_reduce(tensor)
+        return tensor
+
+    def agree(self, flag: bool) -> bool:
+        """Whether any process says so; all get the same answer."""
+        if self.size == 1:
+            return flag
+        return bool(self.sum(torch.tensor([float(flag)])).item())
+
+    def gather_objects(self, mine: object) -> list[object]:
+        """What each process has, in order of rank."""
+        if self.size == 1:
+            return [mine]
+        found: list[object] = [None] * self.size
+        dist.all_gather_object(found, mine)
+        return found
+
+    def wait(self) -> None:
+        if self.size > 1:
+            dist.barrier()
+
+    def share(self, columns: int) -> tuple[int, int]:
+        """The columns that this process keeps: start and stop."""
+        return self.rank * columns // self.size, (self.rank + 1) * columns // self.size
+
+    def keep(self, gradient: Tensor) -> Tensor:
+        """This process's share of a gradient that is summed over all."""
+        start, stop = self.share(len(gradient))
+        return self.sum(gradient)[start:stop]
+
+    def put_together(self, part: Tensor, columns: int) -> Tensor:
+        """The whole of which every process has its share."""
+        if self.size == 1:
+            return part
+        whole = torch.zeros(columns, dtype=part.dtype, device=part.device)
+        start, stop = self.share(columns)
+        whole[start:stop] = part
+        return self.sum(whole)
+
+
+def join_world() -> World:
+    """The processes that `accelerate launch` or `torchrun` started with this one; alone, if nothing did."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
+        backend = "nccl" if torch.cuda.is_available() else "gloo"
+        # Rollouts of one process may take long after those of another are done.
+        dist.init_process_group(backend, timeout=timedelta(hours=2))
+    return World()
+
+
+def leave_world() -> None:
+    """So that no process waits for one that has ended."""
+    if dist.is_available() and dist.is_initialized():
+        dist.destroy_process_group()
