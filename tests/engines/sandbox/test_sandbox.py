@@ -17,7 +17,7 @@ from engines.sandbox.drill import processes_named
 from engines.sandbox.landlock import abi_version
 
 ROOT = Path(__file__).parents[3]
-QUICK = Limits(wall=0.5, run_wall=3.0)
+QUICK = Limits(wall=1.0, run_wall=4.0)
 
 
 @pytest.fixture(scope="module")
@@ -79,8 +79,8 @@ def test_one_failing_input_leaves_the_others_alone(sandbox):
 def test_after_a_timeout_the_rest_runs_in_a_new_process_where_deaths_are_allowed(sandbox):
     code = "def f(x):\n    while x == 2: pass\n    return x"
 
-    outcomes = sandbox.call(code, "f", [(1,), (2,), (3,)], Limits(wall=0.3, deaths=3))
-    unrun = sandbox.call(code, "f", [(1,), (2,), (3,)], Limits(wall=0.3))
+    outcomes = sandbox.call(code, "f", [(1,), (2,), (3,)], Limits(wall=1.0, deaths=3))
+    unrun = sandbox.call(code, "f", [(1,), (2,), (3,)], Limits(wall=1.0))
 
     assert kinds(outcomes) == ["ok", "timeout", "ok"]
     assert kinds(unrun) == ["ok", "timeout", "timeout"] and "not run" in unrun[2].detail

@@ -329,7 +329,7 @@ def test_a_slow_benchmark_gives_its_submissions_more_time(sandbox):
     item = MBPP.parse({"text": "x", "code": slow, "test_list": ["assert root([1]) == 1"], "task_id": 1})
 
     assert 8.0 < plan_for(item, mbpp_tests(item), sandbox).wall < 60.0
-    assert plan_for(MBPP.generate(0, 1), mbpp_tests(MBPP.generate(0, 1)), sandbox).wall == 6.0
+    assert plan_for(MBPP.generate(0, 1), mbpp_tests(MBPP.generate(0, 1)), sandbox).wall < 8.0
 
 
 def test_a_solution_that_needs_what_is_not_here_makes_an_error_and_no_zero(sandbox):
