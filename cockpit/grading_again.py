@@ -5,10 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from engines.generation.append_only import read_lines
 from engines.recipe.errors import RecipeError
 from engines.sandbox import Layer, open_sandbox
 from engines.suite.catalog import suite_task
+from engines.suite.journal import failed_before
 from engines.suite.rows import VERSION, fields_of, graded_row, item_of, row_of
 from engines.suite.summary import summarize_suite
 from engines.tasks.summary import Score
@@ -65,14 +65,7 @@ def grade_suite(database: Database, job: Job, stored: Sequence[ScoredExample]) -
 
 def _failed(database: Database, job: Job) -> list[ScoredExample]:
     """Answers that a grader failed on: they are kept beside the others, but no example of a comparison."""
-    rows = {
-        row.key: row
-        for file in sorted((database.run_dir(job.id) / "grades").glob("*.jsonl"))
-        for line in read_lines(file)
-        for row in [row_of(line)]
-    }
     return [
         ScoredExample(row.key, row.example_id, row.sample, False, False, fields_of(row))
-        for row in rows.values()
-        if row.outcome == "error"
+        for row in failed_before(database.run_dir(job.id))
     ]

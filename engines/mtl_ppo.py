@@ -31,6 +31,7 @@ def run(recipe: Recipe, run: Run) -> None:
     """Questions, models, training, and the policy that is left."""
     from engines.ppo.finishing import finish, snapshot
     from engines.ppo.setting_up import set_up
+    from engines.sandbox import open_sandbox
     from engines.surgery.distributed import join_world, leave_world
     from engines.surgery.torchjd_methods import check_installed
 
@@ -39,9 +40,10 @@ def run(recipe: Recipe, run: Run) -> None:
     check_installed(recipe.mtl.effective)
     world = join_world()
     try:
-        trainer = set_up(recipe, run, world)
-        before = snapshot(trainer.models)
-        run.stopped_early = not trainer.train()
+        with open_sandbox() as sandbox:
+            trainer = set_up(recipe, run, world, sandbox)
+            before = snapshot(trainer.models)
+            run.stopped_early = not trainer.train()
         if world.leads and not run.stopped_early:
             finish(trainer, before)
         world.wait()

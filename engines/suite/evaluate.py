@@ -8,39 +8,24 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engines.generation.append_only import append_lines, read_lines
 from engines.generation.generator import Generator, Request
 from engines.prompts.rendering import token_ids
 from engines.recipe.blocks import SamplingBlock, Split, SuiteBlock
 from engines.recipe.errors import RecipeError
 from engines.run import Run, write_whole
 from engines.sandbox import Sandbox
-from engines.suite.item import Item, SuiteTask
+from engines.suite.journal import Question, answered_before, graded_before, keep_answers, keep_grades
 from engines.suite.prompting import render_items, suite_prompt
-from engines.suite.rows import VERSION, Answer, SuiteRow, fields_of, graded_row, row_of, too_long_row
+from engines.suite.rows import VERSION, Answer, SuiteRow, fields_of, graded_row, too_long_row
 from engines.suite.selection import items_of, samples_of, tasks_of
 from engines.suite.summary import summarize_suite
 from engines.tasks.summary import Score
 
 _GRADED_AT_ONCE = 8
 """Threads that wait for the graders' processes."""
-
-
-@dataclass(frozen=True)
-class Question:
-    """One answer that is wanted."""
-
-    task: SuiteTask
-    item: Item
-    sample: int
-
-    @property
-    def key(self) -> str:
-        return f"{self.task.name}/{self.item.uid}/{self.sample}"
 
 
 def questions_of(suite: SuiteBlock, split: Split, sampling: SamplingBlock) -> list[Question]:
@@ -73,11 +58,11 @@ def answer_all(
     `context` is the model's, in tokens: a question that does not fit with its answer counts as not answered.
     Sample s of a question depends on the seed, the prompt and s alone, so adding a task changes no other's answers.
     """
-    rows = _graded_before(run.dir)
+    rows = graded_before(run.dir)
     for row in rows.values():  # a worker may have been killed between the journal and the event
         run.events.emit("example", key=row.key, fields=fields_of(row))
     todo = [question for question in wanted if question.key not in rows]
-    answers = _answered_before(run.dir)
+    answers = answered_before(run.dir)
     ready = [question for question in todo if question.key in answers]
     for row in _grade([(question, answers[question.key]) for question in ready], sandbox, run):
         rows[row.key] = row
@@ -108,7 +93,7 @@ def answer_all(
             )
             for place, completion in batch
         ]
-        _keep_answers(fresh, run.dir)
+        keep_answers(fresh, run.dir)
         for row in _grade(fresh, sandbox, run):
             rows[row.key] = row
         run.events.progress(len(rows), len(wanted), "answer")
@@ -166,52 +151,9 @@ def _grade(pairs: Sequence[tuple[Question, Answer]], sandbox: Sandbox, run: Run)
     """Rows in the order of the pairs, journalled and sent as events; graders work side by side."""
     with ThreadPoolExecutor(_GRADED_AT_ONCE) as pool:
         rows = list(pool.map(lambda pair: graded_row(pair[0].task, pair[0].item, pair[1], sandbox), pairs))
-    by_task: dict[str, list[SuiteRow]] = {}
-    for row in rows:
-        by_task.setdefault(row.task, []).append(row)
-    for name, group in by_task.items():
-        folder = run.dir / "grades"
-        folder.mkdir(exist_ok=True)
-        append_lines(folder / f"{name}.jsonl", [{"version": VERSION} | fields_of(row) for row in group])
+    keep_grades(rows, run.dir)
     for row in rows:
         # A failed grader says nothing about the answer, and a comparison would count it.
         if row.outcome != "error":
             run.events.emit("example", key=row.key, fields=fields_of(row))
     yield from rows
-
-
-def _keep_answers(pairs: Sequence[tuple[Question, Answer]], directory: Path) -> None:
-    folder = directory / "samples"
-    folder.mkdir(exist_ok=True)
-    by_task: dict[str, list[dict[str, Any]]] = {}
-    for question, answer in pairs:
-        line = {
-            "key": question.key,
-            "uid": question.item.uid,
-            "k": answer.sample,
-            "text": answer.text,
-            "tokens": answer.tokens,
-            "finish_reason": "stop" if answer.terminated else "length",
-        }
-        by_task.setdefault(question.task.name, []).append(line)
-    for name, lines in by_task.items():
-        append_lines(folder / f"{name}.jsonl", lines)
-
-
-def _answered_before(directory: Path) -> dict[str, Answer]:
-    return {
-        line["key"]: Answer(line["k"], line["text"], line["tokens"], line["finish_reason"] == "stop")
-        for file in sorted((directory / "samples").glob("*.jsonl"))
-        for line in read_lines(file)
-    }
-
-
-def _graded_before(directory: Path) -> dict[str, SuiteRow]:
-    """Rows of this version of the graders. One that failed is tried again."""
-    rows = [
-        row_of(line)
-        for file in sorted((directory / "grades").glob("*.jsonl"))
-        for line in read_lines(file)
-        if line.get("version") == VERSION and line.get("outcome") != "error"
-    ]
-    return {row.key: row for row in rows}

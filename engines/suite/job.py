@@ -2,25 +2,49 @@
 
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from engines.events import EventWriter
 from engines.generation.open import open_generator
 from engines.modeling.loading import choose_device, load_tokenizer, model_context
-from engines.recipe.blocks import SteerableModelBlock, SuiteBlock
+from engines.recipe.blocks import (
+    Device,
+    GenerationBlock,
+    SamplingBlock,
+    Split,
+    SteerableModelBlock,
+    SuiteBlock,
+)
 from engines.run import Run, write_whole
 from engines.sandbox import Layer, Sandbox, open_sandbox
 from engines.suite.checkpoints import Checkpoint, checkpoints_of, training_rewards
-from engines.suite.evaluate import Question, answer_all, questions_of, report_scores, write_metrics
+from engines.suite.evaluate import answer_all, questions_of, report_scores, write_metrics
 from engines.suite.evolution import Point, analyse
+from engines.suite.journal import Question
 from engines.suite.rows import SuiteRow
 from engines.suite.summary import summarize_suite
 
-if TYPE_CHECKING:
-    from engines.eval import Recipe
+
+class Recipe(Protocol):
+    """What the `eval` engine's recipe has."""
+
+    @property
+    def stage(self) -> str: ...
+    @property
+    def model(self) -> SteerableModelBlock: ...
+    @property
+    def split(self) -> Split: ...
+    @property
+    def sampling(self) -> SamplingBlock: ...
+    @property
+    def generation(self) -> GenerationBlock: ...
+    @property
+    def device(self) -> Device: ...
+    @property
+    def checkpoints(self) -> str: ...
 
 
-def evaluate(recipe: "Recipe", suite: SuiteBlock, run: Run) -> None:
+def evaluate(recipe: Recipe, suite: SuiteBlock, run: Run) -> None:
     """Answers, grades and scores of the model that the recipe names, or of every checkpoint of its job."""
     required = Layer[suite.require_sandbox] if suite.require_sandbox else None
     with open_sandbox(required) as sandbox:
@@ -30,7 +54,7 @@ def evaluate(recipe: "Recipe", suite: SuiteBlock, run: Run) -> None:
         run.stopped_early = not part(recipe, suite, wanted, sandbox, run)
 
 
-def _model(recipe: "Recipe", suite: SuiteBlock, wanted: list[Question], sandbox: Sandbox, run: Run) -> bool:
+def _model(recipe: Recipe, suite: SuiteBlock, wanted: list[Question], sandbox: Sandbox, run: Run) -> bool:
     """False where the job was asked to stop before the end."""
     began = time.monotonic()
     rows = _answers(recipe, suite, recipe.model, wanted, sandbox, run)
@@ -44,7 +68,7 @@ def _model(recipe: "Recipe", suite: SuiteBlock, wanted: list[Question], sandbox:
 
 
 def _checkpoints(
-    recipe: "Recipe", suite: SuiteBlock, wanted: list[Question], sandbox: Sandbox, run: Run
+    recipe: Recipe, suite: SuiteBlock, wanted: list[Question], sandbox: Sandbox, run: Run
 ) -> bool:
     """Learning curves: every checkpoint answers the same questions, in a part of the run directory of its own."""
     trained = run.inputs[str(recipe.model.from_)]
@@ -70,7 +94,7 @@ def _checkpoints(
 
 
 def _answers(
-    recipe: "Recipe",
+    recipe: Recipe,
     suite: SuiteBlock,
     model: SteerableModelBlock,
     wanted: list[Question],

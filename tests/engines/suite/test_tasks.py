@@ -9,6 +9,8 @@ from engines.suite.loading import made_items, split_of
 from engines.tasks.splits import question_key
 
 TASKS = sorted(SUITE)
+WHOLE = ("ifeval", *PRESETS["micro6"])
+"""Tasks in which the whole text is the answer."""
 JUNK = (
     "",
     " \n",
@@ -43,7 +45,7 @@ def test_the_gold_answer_is_right_also_wrapped_and_twice(task, sandbox):
         first = SUITE[task].grade(item, gold, sandbox)
         assert (first.correct, first.lenient, first.score, first.outcome) == (True, True, 1.0, "graded"), item
         assert SUITE[task].grade(item, gold, sandbox) == first
-        if task != "ifeval":  # there the whole text is the answer
+        if task not in WHOLE:
             wrapped = f"<think>Perhaps \\boxed{{-7}}? No.</think>Let me see. 3 + 4 = 7.\n\n{gold}\n"
             assert SUITE[task].grade(item, wrapped, sandbox).correct, item
 
@@ -71,7 +73,7 @@ def test_a_long_hostile_answer_is_graded_at_once_and_is_wrong(task, sandbox):
         text = piece * (200_000 // len(piece))
         for answer in (text, f"<answer>{text}</answer>", f"\\boxed{{{text}}}"):
             grade = SUITE[task].grade(item, answer, sandbox)
-            assert (grade.score, grade.correct) == (0.0, False), piece
+            assert grade.score < 1e-3 and not grade.correct, piece
             assert grade.outcome != "error", (piece, grade.detail)
 
 
