@@ -35,8 +35,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     given = parser.parse_args()
-    with gzip.open(given.data, "rt") as lines:
-        rows = [json.loads(line) for line in lines]
+    rows = [json.loads(line) for line in gzip.decompress(given.data.read_bytes()).splitlines()]
     print(f"{len(rows)} solutions of HumanEval, {given.workers} at a time, median of {given.rounds} rounds")
 
     label, peer = peer_runner()

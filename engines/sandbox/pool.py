@@ -49,7 +49,7 @@ class Server:
             cwd="/",
             start_new_session=True,
         )
-        self._finalizer = weakref.finalize(self, _stop, self.process, self.base)
+        self._finalizer = weakref.finalize(self, _stop, self.process, self.base, os.getpid())
 
     def ask(self, request: dict[str, Any], timeout: float) -> Iterator[dict[str, Any]]:
         """Its answers to a request, up to the last one. Raises SandboxError when it dies or keeps silent."""
@@ -98,9 +98,17 @@ class Sandbox:
         self.missing = missing
         """Guards that are not used, and why."""
         self.workers = workers
-        self._idle: queue.LifoQueue[Server | None] = queue.LifoQueue()
-        for _ in range(workers):
-            self._idle.put(None)
+        self._renew()
+
+    @property
+    def label(self) -> str:
+        """The layer, and what else is used where a guard below is missing: `L2`, `L0+landlock+seccomp`."""
+        below: dict[Layer, set[Guard]] = {
+            Layer.L0: {"limits"},
+            Layer.L1: {"limits", "namespaces"},
+            Layer.L2: set(GUARDS),
+        }
+        return "+".join([self.layer.name, *sorted(self.guards - below[self.layer])])
 
     def call(
         self, code: str, entry: str, inputs: Iterable[Sequence[Any]], limits: Limits = DEFAULT
@@ -131,7 +139,15 @@ class Sandbox:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _renew(self) -> None:
+        self._owner = os.getpid()
+        self._idle: queue.LifoQueue[Server | None] = queue.LifoQueue()
+        for _ in range(self.workers):
+            self._idle.put(None)
+
     def _run(self, what: str, code: str, entry: str, inputs: Sequence[str], limits: Limits) -> list[Outcome]:
+        if self._owner != os.getpid():  # A forked process must not talk into its parent's pipes.
+            self._renew()
         request = request_for(what, self.guards, limits, code=code, entry=entry, inputs=inputs)
         outcomes: list[Outcome] = []
         started, trouble = False, ""
@@ -224,7 +240,9 @@ def _decoded(outcome: Outcome) -> Outcome:
         return Outcome("wrong_type", None, str(error))
 
 
-def _stop(process: subprocess.Popen[bytes], base: str) -> None:
+def _stop(process: subprocess.Popen[bytes], base: str, owner: int) -> None:
+    if owner != os.getpid():
+        return
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
             with contextlib.suppress(OSError):

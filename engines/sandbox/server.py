@@ -4,6 +4,7 @@ Started by the pool as its own program; requests come as frames on stdin, answer
 expected output ever comes here.
 """
 
+import gc
 import json
 import os
 import struct
@@ -30,6 +31,8 @@ def main(base: str) -> None:
         __import__(name)
     confine.readable_paths()
     os.environ.clear()
+    gc.collect()
+    gc.freeze()  # What was made until here stays shared with every process that is forked from here.
     linux.adopt_orphans()
     linux.hide_memory()
     tasks = confine.tasks_of(confine.NOBODY if os.geteuid() == 0 else os.geteuid())

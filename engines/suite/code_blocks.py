@@ -13,6 +13,7 @@ _OPEN_FENCE = re.compile(r"(?ms)^[ \t]*```([\w+-]*)[ \t]*\n(.*)")
 _PYTHON = ("python", "py", "python3", "")
 _LONGEST = 100_000
 """Characters of an answer that are looked at."""
+_LONGEST_PARSED = 30_000
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ def python_code(text: str, name: str = "") -> Code | None:
         return Code(found.text, found.method, True)
     if (opened := _OPEN_FENCE.search(said)) and opened[1].lower() in _PYTHON and opened[2].strip():
         return Code(opened[2], "open_block", False)
-    return Code(said, "whole_text", False) if name and name in defined_names(said) else None
+    is_program = bool(name) and name in said and name in defined_names(said)
+    return Code(said, "whole_text", False) if is_program else None
 
 
 def json_object(text: str) -> tuple[Any, Code] | None:
@@ -55,11 +57,30 @@ def json_object(text: str) -> tuple[Any, Code] | None:
 
 
 def parsed_python(code: str) -> ast.Module | None:
-    """The syntax tree, or None where it is no Python."""
+    """The syntax tree, or None where it is no Python, or too long to be worth the time that odd nesting can take."""
+    if len(code) > _LONGEST_PARSED:
+        return None
     try:
         return ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
+
+
+def below(head: str, code: str) -> str:
+    """A program below a head of imports and helpers; its `from __future__` lines must stay first."""
+    lines = code.splitlines()
+    future = [line for line in lines if line.startswith("from __future__ ")]
+    rest = [line for line in lines if not line.startswith("from __future__ ")]
+    return "\n".join([*future, head, *rest])
+
+
+def depth_of(tree: ast.AST) -> int:
+    """How many nodes stand above each other, counted without recursion."""
+    depth, level = 0, [tree]
+    while level:
+        depth += 1
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+    return depth
 
 
 def defined_names(code: str) -> set[str]:

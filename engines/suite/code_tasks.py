@@ -5,7 +5,7 @@ import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from engines.suite.code_blocks import Code, defined_names, parsed_python, python_code
+from engines.suite.code_blocks import Code, below, defined_names, parsed_python, python_code
 from engines.suite.code_made import made_humaneval_row, made_mbpp_row
 from engines.suite.code_tests import Plan, Tests, TestsError, passes, plan_of
 from engines.suite.item import Item, SuiteGrade, SuiteTask, graded, grader_error, make_item, no_answer
@@ -75,7 +75,7 @@ def humaneval_program(item: Item, code: Code) -> Code:
         continued = source + code.text
         if parsed_python(code.text) is None and parsed_python(continued) is not None:
             return Code(continued, "continuation", False)
-    return Code(f"{_above(source, entry)}\n{code.text}", code.method, code.asked_for)
+    return Code(below(_above(source, entry), code.text), code.method, code.asked_for)
 
 
 def _above(source: str, entry: str) -> str:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from engines.suite.code_blocks import Code, python_code
+from engines.suite.code_blocks import Code, below, python_code
 from engines.suite.code_made import made_livecodebench_row
 from engines.suite.code_tests import GRADING, TestsError, refuse_infra
 from engines.suite.item import Item, SuiteGrade, SuiteTask, graded, grader_error, make_item, no_answer
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 _USUAL = (
     "import bisect, collections, functools, heapq, itertools, math, re, string, sys\nfrom bisect import *\n"
     "from collections import *\nfrom functools import *\nfrom heapq import *\nfrom itertools import *\nfrom math import *\n"
-    "from typing import *\n"
+    "from typing import *\nfrom builtins import pow\n"
 )
-"""What the judges of such problems import in front of a method."""
+"""What the judges of such problems import in front of an answer, but for `math.pow`, which knows no modulus."""
 
 
 def parse_livecodebench(row: Mapping[str, Any], solution: str = "", difficulty: int | None = None) -> Item:
@@ -66,7 +66,7 @@ def _methods_pass(item: Item, code: Code, sandbox: "Sandbox") -> tuple[bool, str
     inputs = [
         tuple(_value(line) for line in text.split("\n") if line.strip()) for text in item.details["inputs"]
     ]
-    outcomes = sandbox.call(_USUAL + code.text, item.details["entry"], inputs, GRADING)
+    outcomes = sandbox.call(below(_USUAL, code.text), item.details["entry"], inputs, GRADING)
     refuse_infra(outcomes)
     how = Comparison(sequences_alike=True)  # JSON, which the tests are written in, has no tuples.
     for number, (outcome, wanted) in enumerate(zip(outcomes, expected, strict=True), start=1):
@@ -88,7 +88,7 @@ def _programs_pass(item: Item, code: Code, sandbox: "Sandbox") -> tuple[bool, st
     limits = replace(
         GRADING, output=room, run_wall=max(GRADING.run_wall, (GRADING.wall + 1) * len(expected) + 5)
     )
-    outcomes = sandbox.run_stdin(code.text, item.details["inputs"], limits)
+    outcomes = sandbox.run_stdin(below(_USUAL, code.text), item.details["inputs"], limits)
     refuse_infra(outcomes)
     for number, (outcome, wanted) in enumerate(zip(outcomes, expected, strict=True), start=1):
         if outcome.kind != "ok" or not same_output(wanted, outcome.value):

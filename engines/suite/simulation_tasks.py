@@ -10,13 +10,17 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from engines.suite.code_blocks import Code, json_object, parsed_python, python_code
+from engines.suite.code_blocks import Code, depth_of, json_object, parsed_python, python_code
 from engines.suite.code_made import made_codeio_row, made_cruxeval_row
 from engines.suite.item import Item, SuiteGrade, SuiteTask, graded, grader_error, make_item, no_answer
 
 if TYPE_CHECKING:
     from engines.sandbox import Sandbox
 
+_LONGEST = 10_000
+"""Characters of an assertion."""
+_DEEPEST = 100
+"""Nodes above each other in an answer's syntax tree."""
 _BUILDERS = ("dict", "set", "frozenset", "list", "tuple", "range")
 """What a predicted argument may call, on literals: CRUXEval's own inputs do."""
 
@@ -154,8 +158,16 @@ def _assertion(text: str) -> tuple[ast.Call, ast.expr, Code] | None:
         if not lines:
             return None
         place = Code(lines[-1][lines[-1].index("assert f(") :], "bare_line", False)
-    tree = parsed_python(place.text)
-    asserted = [node for node in ast.walk(tree) if isinstance(node, ast.Assert)] if tree else []
+    tree = parsed_python(place.text) if len(place.text) <= _LONGEST else None
+    if (
+        tree is None or depth_of(tree) > _DEEPEST
+    ):  # Walking a deeper one would end in an error, and out of the count.
+        return None
+    try:
+        ast.unparse(tree), ast.dump(tree)
+    except (ValueError, RecursionError):  # An integer too long to be written.
+        return None
+    asserted = [node for node in ast.walk(tree) if isinstance(node, ast.Assert)]
     if len(asserted) != 1 or not isinstance(asserted[0].test, ast.Compare):
         return None
     test = asserted[0].test

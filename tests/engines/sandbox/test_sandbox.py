@@ -1,5 +1,6 @@
 """What the sandbox returns for honest and for failing code, and that nothing is left of either."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from engines.sandbox.drill import processes_named
 from engines.sandbox.landlock import abi_version
 
 ROOT = Path(__file__).parents[3]
-QUICK = Limits(wall=0.5, run_wall=3.0)
+QUICK = Limits(wall=1.0, run_wall=4.0)
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +79,8 @@ def test_one_failing_input_leaves_the_others_alone(sandbox):
 def test_after_a_timeout_the_rest_runs_in_a_new_process_where_deaths_are_allowed(sandbox):
     code = "def f(x):\n    while x == 2: pass\n    return x"
 
-    outcomes = sandbox.call(code, "f", [(1,), (2,), (3,)], Limits(wall=0.3, deaths=3))
-    unrun = sandbox.call(code, "f", [(1,), (2,), (3,)], Limits(wall=0.3))
+    outcomes = sandbox.call(code, "f", [(1,), (2,), (3,)], Limits(wall=1.0, deaths=3))
+    unrun = sandbox.call(code, "f", [(1,), (2,), (3,)], Limits(wall=1.0))
 
     assert kinds(outcomes) == ["ok", "timeout", "ok"]
     assert kinds(unrun) == ["ok", "timeout", "timeout"] and "not run" in unrun[2].detail
@@ -239,6 +240,27 @@ def test_two_runs_share_no_file(sandbox):
     for guards in (["limits"], ["namespaces"]):
         with open_sandbox(guards=guards, workers=1) as opened:
             assert [opened.call(code, "f", [(1,)])[0].value for _ in range(2)] == [["left"], ["left"]]
+
+
+def test_a_forked_process_has_servers_of_its_own(sandbox):
+    code = "def f(x):\n    return x"
+    assert sandbox.call(code, "f", [(1,)]) == [Outcome("ok", 1)]
+    child = os.fork()
+    if child == 0:
+        right = False
+        with contextlib.suppress(BaseException):
+            right = all(sandbox.call(code, "f", [(k,)]) == [Outcome("ok", k)] for k in range(20))
+            sandbox.close()
+        os._exit(0 if right else 1)
+    here = [sandbox.call(code, "f", [(k,)])[0].value for k in range(100, 120)]
+
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0 and here == list(range(100, 120))
+
+
+def test_the_label_names_what_is_used_beside_a_missing_layer(sandbox):
+    with open_sandbox(guards=["seccomp", "landlock"], workers=1) as partial:
+        assert partial.label == "+".join(["L0", *sorted(partial.guards - {"limits"})])
+    assert sandbox.label.startswith(sandbox.layer.name)
 
 
 def test_landlock_is_used_where_the_kernel_has_it(sandbox):

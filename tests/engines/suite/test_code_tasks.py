@@ -14,8 +14,22 @@ from engines.suite.livecodebench_task import LIVECODEBENCH
 
 TASKS = {task.name: task for task in (*code_tasks.TASKS, *simulation_tasks.TASKS)}
 HACKS = {attack.name: attack.code for attack in ATTACKS if attack.family == "verdict"}
-JUNK = ["", " ", "I do not know.", "```python\n```", "```python\npass\n```", "```python\nassert True\n```", "```json\n{}\n```",
-        "\\boxed{42}", "<answer>1</answer>", "```python\n)(\n```", "def", "{" * 500, "```json\n" + "[" * 5000 + "\n```"]  # fmt: skip
+JUNK = [
+    "",
+    " ",
+    "I do not know.",
+    "```python\n```",
+    "```python\npass\n```",
+    "```python\nassert True\n```",
+    "```json\n{}\n```",
+    "\\boxed{42}",
+    "<answer>1</answer>",
+    "```python\n)(\n```",
+    "def",
+    "{" * 500,
+    "```json\n" + "[" * 5000 + "\n```",
+]
+NESTED = ["0x" + "f" * 5000, "1" + "+1" * 900, "-" * 900 + "1", "x" + "[0]" * 900, "[" * 150 + "]" * 150, "9" * 900, "x" + ".a" * 20_000]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +65,24 @@ def test_junk_scores_nothing_and_is_never_an_error(sandbox, name):
 
         assert (grade.score, grade.correct, grade.lenient) == (0.0, False, False), text
         assert grade.outcome in ("graded", "no_answer"), text
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_no_nesting_breaks_a_grader_and_so_takes_an_answer_out_of_the_count(sandbox, name):
+    task = TASKS[name]
+    item = task.generate(3, 3)
+    call = f"f({item.details['input']})" if name == "cruxeval_o" else "f([1])"
+    for nested in NESTED:
+        for text in (
+            f"assert f({nested}) == {item.details.get('output')}",
+            f"assert {call} == {nested}",
+            nested,
+            f'{{"input": {nested}}}',
+        ):
+            for language in ("python", "json"):
+                grade = task.grade(item, f"```{language}\n{text}\n```", sandbox)
+
+                assert grade.score == 0.0 and grade.outcome != "error", text[:50]
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -103,6 +135,16 @@ def test_a_broken_sandbox_is_an_error_and_no_zero(sandbox, monkeypatch):
         assert TASKS[name].grade(item, TASKS[name].gold_answer(item), broken).outcome == "error"
 
 
+def test_imports_from_the_future_stay_first(sandbox):
+    for task in (HUMANEVAL, LIVECODEBENCH):
+        item = task.generate(1, 1)
+        answer = task.gold_answer(item).replace(
+            "```python\n", "```python\nfrom __future__ import annotations\n", 1
+        )
+
+        assert task.grade(item, answer, sandbox).score == 1.0
+
+
 @pytest.mark.parametrize(
     ("text", "method", "lenient"),
     [
@@ -152,6 +194,11 @@ def check(candidate):
         ("return -xs[0] / xs[1] + 1e-9", 1.0),
         ("return xs[0] / xs[1]", 0.0),
         ("return None", 0.0),
+        ("return 10**400", 0.0),
+        ("return 'LookupError'", 0.0),
+        ("return 'x' * 1_000_000", 0.0),
+        ("return eval('[' * 60 + ']' * 60)", 0.0),
+        ("return {k for k in range(20_000)}", 0.0),
         ("return float('nan')", 0.0),
         ("poly.__code__ = (lambda xs, x: 0).__code__; return 0.0", 0.0),
         ("return type('Z', (float,), {'__rmul__': lambda *a: 0, '__rpow__': lambda *a: 0})(7)", 0.0),
@@ -184,6 +231,9 @@ def test_tests_with_helpers_and_chance_are_replayed_away_from_the_submission(san
             "2",
         ),
         ("candidate([1, 1]) in (3, 4)", "replay", "3", "5"),
+        ("abs(candidate([1, 1]) - 0.5) < 0.25", "values", "0.6", "10**400"),
+        ("abs(candidate([1, 1]) - 5) < 2", "values", "6", "7"),
+        ("abs(candidate([1, 1]) - 5) < 2", "values", "6", "float('nan')"),
     ],
 )
 def test_every_form_of_assertion_is_judged_by_the_value(sandbox, assertion, way, good, bad):
@@ -279,7 +329,7 @@ def test_a_slow_benchmark_gives_its_submissions_more_time(sandbox):
     item = MBPP.parse({"text": "x", "code": slow, "test_list": ["assert root([1]) == 1"], "task_id": 1})
 
     assert 8.0 < plan_for(item, mbpp_tests(item), sandbox).wall < 60.0
-    assert plan_for(MBPP.generate(0, 1), mbpp_tests(MBPP.generate(0, 1)), sandbox).wall == 6.0
+    assert plan_for(MBPP.generate(0, 1), mbpp_tests(MBPP.generate(0, 1)), sandbox).wall < 8.0
 
 
 def test_a_solution_that_needs_what_is_not_here_makes_an_error_and_no_zero(sandbox):
