@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cockpit.comparison import find_evaluation
+from cockpit.grading_again import Again, grade_suite
 from engines import events
 from engines.prompts.spec import PromptSpec
 from engines.tasks.grading import GRADERS, VERSION
@@ -46,8 +47,10 @@ class Regrading:
     completions: int
     changed: int
     """Completions with any change, be it only in how the answer was found."""
-    version: int | None
+    version: int | str | None
     """The version of the graders before."""
+    now: int | str
+    """Their version now."""
     flips: dict[str, Flips]
     is_due: bool
     """Whether anything differs from what is stored."""
@@ -58,7 +61,7 @@ class Regrading:
         before, now = self.flips["strict"].before, self.flips["strict"].now
         old = "" if before is None else f"{before:.1%} to "
         return (
-            f"graded again with version {VERSION} of the graders (before: {self.version}): {self.changed} of "
+            f"graded again with version {self.now} of the graders (before: {self.version}): {self.changed} of "
             f"{self.completions} completions changed, strict {old}{now:.1%}"
         )
 
@@ -68,45 +71,47 @@ def regrade(database: Database, job_id: int, *, dry_run: bool = False) -> Regrad
     job, scores = find_evaluation(database, job_id)
     if not job.is_final:
         raise StoreError(f"job {job.id} ({job.name}): is {job.status}\nhint: wait until it has ended")
-    stored = results.list_examples(database, job.id)
     protocol = dict(scores["strict"].fields.get("protocol") or {})
-    questions = len({example.example_id for example in stored})
-    if questions != protocol.get("questions", questions) or not stored:
+    stored = results.list_examples(database, job.id)
+    again = grade_suite(database, job, stored) if job.recipe.get("suite") else _grade_task(job, stored)
+    questions = len({example.example_id for example in again.stored})
+    if questions != protocol.get("questions", questions) or not again.stored:
         asked = protocol.get("questions", "its")
         raise StoreError(f"job {job.id} ({job.name}): has completions of {questions} of {asked} questions")
-    fields = _graded(job, stored)
-    figures = {f.name: f for f in summarize([from_fields(one) for one in fields])}
+    figures = {figure.name: figure for figure in again.figures}
+    pairs = list(zip(again.stored, again.fields, strict=True))
     flips = {
-        grader: _flips(grader, stored, fields, scores.get(grader), figures[grader].value)
-        for grader in GRADERS
+        grader: _flips(grader, pairs, scores.get(grader), figures[grader].value) for grader in again.graders
     }
-    changed = [i for i, (old, new) in enumerate(zip(stored, fields, strict=True)) if old.fields != new]
+    changed = [i for i, (old, new) in enumerate(pairs) if old.fields != new]
     is_due = (
         bool(changed)
-        or protocol.get("grading") != VERSION
+        or protocol.get("grading") != again.version
         or not all(name in scores and _same(scores[name].value, f.value) for name, f in figures.items())
     )
-    done = Regrading(job, len(stored), len(changed), protocol.get("grading"), flips, is_due)
+    done = Regrading(job, len(pairs), len(changed), protocol.get("grading"), again.version, flips, is_due)
     if dry_run or not is_due:
         return done
-    protocol["grading"] = VERSION
+    protocol["grading"] = again.version
     new_scores: list[dict[str, Any]] = [
         {
             "kind": "score",
             "name": figure.name,
             "value": figure.value,
-            "fields": figure.fields | ({"protocol": protocol} if figure.name in GRADERS else {}),
+            "fields": figure.fields | ({"protocol": protocol} if figure.name in again.graders else {}),
         }
-        for figure in figures.values()
+        for figure in again.figures
     ]
+    # What a grader could not grade says nothing about the answer: it stays out of every comparison.
     new_examples = [
-        {"kind": "example", "key": old.key, "fields": new} for old, new in zip(stored, fields, strict=True)
+        {"kind": "example", "key": old.key, "fields": new} if new.get("outcome") != "error" else None
+        for old, new in pairs
     ]
-    _store(database, job, new_examples, changed, new_scores, done.gist)
+    _store(database, job, new_examples, changed, new_scores, done)
     return done
 
 
-def _graded(job: Job, stored: list[ScoredExample]) -> list[dict[str, Any]]:
+def _grade_task(job: Job, stored: list[ScoredExample]) -> Again:
     if "prompt" not in job.recipe:
         raise StoreError(
             f"job {job.id} ({job.name}): its recipe has no `prompt`, so its answers cannot be found"
@@ -114,22 +119,23 @@ def _graded(job: Job, stored: list[ScoredExample]) -> list[dict[str, Any]]:
     spec = PromptSpec.model_validate(job.recipe["prompt"])
     try:
         fields = [regraded(example.fields, spec) for example in stored]
-        for one in fields:
-            from_fields(one)
+        figures = summarize([from_fields(one) for one in fields]) if fields else []
     except KeyError as error:
         raise StoreError(
             f"job {job.id} ({job.name}): its examples have no {error}, so they cannot be graded"
         ) from error
-    return fields
+    return Again(stored, fields, figures, GRADERS, VERSION)
 
 
 def _flips(
-    grader: str, stored: list[ScoredExample], fields: list[dict[str, Any]], old: Score | None, now: float
+    grader: str, pairs: list[tuple[ScoredExample, dict[str, Any]]], old: Score | None, now: float
 ) -> Flips:
-    pairs = [(e.key, e.fields.get(grader), new[grader]) for e, new in zip(stored, fields, strict=True)]
-    gained = [key for key, before, after in pairs if before is False and after]
-    lost = [key for key, before, after in pairs if before is True and not after]
-    return Flips(old.value if old else None, now, gained, lost, all(before is None for _, before, _ in pairs))
+    judged = [(e.key, e.fields.get(grader), new[grader]) for e, new in pairs]
+    gained = [key for key, before, after in judged if before is False and after]
+    lost = [key for key, before, after in judged if before is True and not after]
+    return Flips(
+        old.value if old else None, now, gained, lost, all(before is None for _, before, _ in judged)
+    )
 
 
 def _same(old: float | None, new: float) -> bool:
@@ -139,19 +145,20 @@ def _same(old: float | None, new: float) -> bool:
 def _store(
     database: Database,
     job: Job,
-    new_examples: list[dict[str, Any]],
+    new_examples: list[dict[str, Any] | None],
     changed: list[int],
     new_scores: list[dict[str, Any]],
-    gist: str,
+    done: Regrading,
 ) -> None:
     path = database.run_dir(job.id) / events.FILE_NAME
     unread = _unread(path, job)
     # After an interrupted regrading the file may say what the database does not: then all is said again.
     chosen = new_examples if unread else [new_examples[index] for index in changed]
-    wanted = [*chosen, *new_scores, {"kind": "message", "level": "info", "text": gist}]
-    end, said = _append(path, wanted)
+    examples = [event for event in chosen if event is not None]
+    wanted = [*examples, *new_scores, {"kind": "message", "level": "info", "text": done.gist}]
+    end, said = _append(path, wanted, done.now)
     torn = sum(event is None for event in unread)
-    records.record(database, job.id, job.events_offset, end, said, unreadable=torn, amendment=gist)
+    records.record(database, job.id, job.events_offset, end, said, unreadable=torn, amendment=done.gist)
 
 
 def _unread(path: Path, job: Job) -> list[dict[str, Any] | None]:
@@ -174,7 +181,7 @@ def _unread(path: Path, job: Job) -> list[dict[str, Any] | None]:
     return found
 
 
-def _append(path: Path, wanted: list[dict[str, Any]]) -> tuple[int, list[dict[str, Any]]]:
+def _append(path: Path, wanted: list[dict[str, Any]], version: int | str) -> tuple[int, list[dict[str, Any]]]:
     """Writes events behind the others, safe from a power cut. Returns where they end, and what was written."""
     try:
         writer = events.EventWriter(path.parent)
@@ -182,7 +189,7 @@ def _append(path: Path, wanted: list[dict[str, Any]]) -> tuple[int, list[dict[st
         raise StoreError(f"{path}: cannot be written: {error.strerror}") from error
     start = path.stat().st_size
     for event in wanted:
-        writer.emit(**event | {MARK: VERSION})
+        writer.emit(**event | {MARK: version})
     writer.close()
     with path.open("rb") as file:
         os.fsync(file.fileno())

@@ -11,10 +11,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from engines.prompts.spec import PromptSpec
-from engines.recipe.blocks import BaseRecipe, GenerationBlock, SamplingBlock, Split, SteerableModelBlock, Task
+from engines.recipe.blocks import (
+    BaseRecipe,
+    GenerationBlock,
+    SamplingBlock,
+    Split,
+    SteerableModelBlock,
+    SuiteBlock,
+    Task,
+)
 from engines.run import Run
 from engines.tasks.grading import GRADERS, grade
 from engines.tasks.scored import ScoredExample
@@ -29,8 +37,12 @@ class Recipe(BaseRecipe):
     """What is evaluated (`base`, `prep`, `full`, ...): the first part of the names of the files in `debug/`."""
     model: SteerableModelBlock
     """The model to evaluate."""
-    task: Task
+    task: Task | None = None
     """The questions and their grading."""
+    suite: SuiteBlock | None = None
+    """Many tasks in one job, by domain, in place of `task`."""
+    checkpoints: Literal["last", "all"] = "last"
+    """`all`: with `suite` and `model.from`, every checkpoint that the job kept: learning curves and the best stop."""
     split: Split = "test"
     """`test` for results, `dev` for choosing between models, `train` to see what was memorised."""
     prompt: PromptSpec = PromptSpec()
@@ -41,6 +53,32 @@ class Recipe(BaseRecipe):
     """Only the first so many questions of the split. Null: all."""
     generation: GenerationBlock = GenerationBlock()
     """What generates the answers."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _takes_a_suite_over_an_inherited_task(cls, data: Any) -> Any:
+        # An evaluation after training inherits the training's task.
+        return {key: value for key, value in data.items() if key != "task"} if _has_suite(data) else data
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> "Recipe":
+        if self.task is None and self.suite is None:
+            raise ValueError("give a `task`, or a `suite` of many")
+        if self.suite is None and self.checkpoints == "all":
+            raise ValueError("`checkpoints: all` needs a `suite`")
+        if self.checkpoints == "all" and self.model.from_ is None:
+            raise ValueError(
+                "`checkpoints: all` needs `model: {from: job}`, the job whose checkpoints to evaluate"
+            )
+        if self.suite is not None and (self.limit is not None or self.sampling.num_samples > 1):
+            raise ValueError(
+                "with a `suite`, `limit` is `suite.examples` and `sampling.num_samples` is `suite.samples`"
+            )
+        return self
+
+
+def _has_suite(data: Any) -> bool:
+    return isinstance(data, dict) and data.get("suite") is not None
 
 
 def run(recipe: Recipe, run: Run) -> None:
@@ -53,6 +91,12 @@ def run(recipe: Recipe, run: Run) -> None:
     from engines.tasks.protocol import protocol as protocol_of
     from engines.tasks.summary import summarize
 
+    if recipe.suite is not None:
+        from engines.suite.job import evaluate
+
+        evaluate(recipe, recipe.suite, run)
+        return
+    assert recipe.task is not None
     began = time.monotonic()
     examples = load_examples(recipe.task, recipe.split)[: recipe.limit]
     device = choose_device(recipe.device)
@@ -156,7 +200,7 @@ def _write_csv(path: Path, rows: list[ScoredExample], spec: PromptSpec) -> None:
 
 
 def _lines(recipe: Recipe, scores: list[Score]) -> Iterator[str]:
-    yield f"{recipe.stage}: {recipe.task.name} {recipe.split}\n"
+    yield f"{recipe.stage}: {recipe.task.name if recipe.task else ''} {recipe.split}\n"
     for score in scores:
         if "low" in score.fields:
             low, high = score.fields["low"], score.fields["high"]

@@ -31,19 +31,22 @@ def run(recipe: Recipe, run: Run) -> None:
     """Questions, models, training, and the policy that is left."""
     from engines.ppo.finishing import finish, snapshot
     from engines.ppo.setting_up import set_up
+    from engines.sandbox import Layer, open_sandbox
     from engines.surgery.distributed import join_world, leave_world
     from engines.surgery.torchjd_methods import check_installed
 
     for text in recipe.remarks():
         run.events.message(text, "warning")
     check_installed(recipe.mtl.effective)
+    required = recipe.data.require_sandbox
     world = join_world()
     try:
-        trainer = set_up(recipe, run, world)
-        before = snapshot(trainer.models)
-        run.stopped_early = not trainer.train()
-        if world.leads and not run.stopped_early:
-            finish(trainer, before)
-        world.wait()
+        with open_sandbox(Layer[required] if required else None) as sandbox:
+            trainer = set_up(recipe, run, world, sandbox)
+            before = snapshot(trainer.models)
+            run.stopped_early = not trainer.train()
+            if world.leads and not run.stopped_early:
+                finish(trainer, before)
+            world.wait()
     finally:
         leave_world()

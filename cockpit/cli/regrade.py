@@ -9,7 +9,7 @@ from cockpit.cli import output
 from cockpit.cli.output import JOB_ID, json_option, narrate, print_json
 from cockpit.regrading import Flips, Regrading
 from cockpit.regrading import regrade as regrade_job
-from engines.tasks.grading import GRADERS, VERSION
+from engines.tasks.grading import GRADERS
 from store.database import StoreError, open_database
 
 
@@ -59,12 +59,15 @@ def _print(done: list[Regrading], graders: list[str], dry_run: bool, verbose: bo
         [str(found.job.id), found.job.name, grader, *_cells(found.flips[grader])]
         for found in done
         for grader in graders
+        if grader in found.flips
     ]
     if rows:
         headers = ["job", "model", "grader", "before", "now", "wrong to right", "right to wrong"]
         output.table(headers, rows, right="rllrrrr")
     for found in done:
         for grader in graders if verbose else ():
+            if grader not in found.flips:
+                continue
             for word, keys in (
                 ("wrong to right", found.flips[grader].gained),
                 ("right to wrong", found.flips[grader].lost),
@@ -96,7 +99,7 @@ def _as_json(found: Regrading, graders: list[str], dry_run: bool) -> dict[str, o
         "completions": found.completions,
         "changed": found.changed,
         "version_before": found.version,
-        "version": VERSION,
+        "version": found.now,
         "stored": found.is_due and not dry_run,
-        "graders": {grader: asdict(found.flips[grader]) for grader in graders},
+        "graders": {g: asdict(found.flips[g]) for g in graders if g in found.flips},
     }

@@ -1,5 +1,6 @@
 """`tunedeck report`: what an experiment has shown."""
 
+import json
 from pathlib import Path
 
 import click
@@ -49,7 +50,7 @@ def report(experiment: str, out: Path | None, axis: str | None, grader: str, as_
         known = ", ".join(found.axes) or "none"
         narrate(f"no plot against {AXES[axis]}: no job reports them; known: {known}")
     drawn = [plot for one in axes if (plot := plots.against_budget(found, one))]
-    rounds = plots.by_round(found)
+    rounds = [*plots.by_round(found), *plots.by_epoch(found)]
     if out is not None:
         is_page = out.suffix.lower() == ".md"
         _write(found, out, [*drawn, *rounds] if is_page or axis is None else drawn)
@@ -81,6 +82,7 @@ def _heats(found: Report) -> list[Heat]:
 
 
 def _write(found: Report, out: Path, drawn: list[Plot]) -> None:
+    from cockpit.report.suite_json import suite_json
     from cockpit.report.svg import svg
     from cockpit.report.text import markdown
 
@@ -99,6 +101,9 @@ def _write(found: Report, out: Path, drawn: list[Plot]) -> None:
             path = out.with_name(f"{out.stem}-{heat.key}.svg")
             files[path], titles[path.name] = heat_svg(heat), heat.title
         files[out] = markdown(found, titles)
+        if found.suite is not None:
+            path = out.with_name(f"{out.stem}-comparison.json")
+            files[path] = json.dumps(suite_json(found.suite), indent=2) + "\n"
     for path, text in files.items():
         try:
             path.write_text(text, encoding="utf-8")

@@ -97,9 +97,16 @@ def status(as_json: bool) -> int:
 
 
 @click.command()
+@click.option(
+    "--sandbox", is_flag=True, help="Try the attack matrix on the sandbox for code that models write."
+)
 @json_option
-def doctor(as_json: bool) -> int:
+def doctor(sandbox: bool, as_json: bool) -> int:
     """Check this machine and installation. Exit code 1 when something that is needed is missing."""
+    if sandbox:
+        from cockpit.cli.sandbox import check_sandbox
+
+        return check_sandbox(as_json)
     home = paths.home()
     database = open_database(home)
     free = shutil.disk_usage(home).free

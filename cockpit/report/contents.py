@@ -11,6 +11,8 @@ from cockpit.report.evaluations import read_experiment
 from cockpit.report.grid import Grid, grids_of
 from cockpit.report.points import AXES, COSTS, Point, points_of
 from cockpit.report.rounds import Rounds
+from cockpit.report.suite import SuiteReport, build_suite
+from cockpit.report.suite_json import suite_json
 from cockpit.report.verdicts import Verdict
 from store.database import Database
 from store.jobs import Job
@@ -32,6 +34,8 @@ class Report:
     """Between the gradients of tasks, by job."""
     rounds: list[Rounds]
     traces: list[tuple[Job, dict[str, float]]]
+    suite: SuiteReport | None
+    """The arms of an experiment over a suite of tasks."""
     notes: list[str]
 
     @property
@@ -80,6 +84,7 @@ def build(database: Database, experiment: str | int) -> Report:
         [(job.id, one) for job in found.jobs if (one := read_cosine_map(database.run_dir(job.id)))],
         rounds.rounds_of(found),
         rounds.traces_of(found),
+        build_suite(database, found, points),
         found.notes,
     )
     report.notes.extend(_missing_axes(report))
@@ -149,6 +154,7 @@ def as_json(report: Report) -> dict[str, Any]:
             for found in report.rounds
         ],
         "traces": [{"job": job.id, "name": job.name, **figures} for job, figures in report.traces],
+        "suite": suite_json(report.suite) if report.suite else None,
         "notes": report.notes,
     }
 

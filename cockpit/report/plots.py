@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from cockpit.comparison import GRADERS
 from cockpit.report.contents import Report
 from cockpit.report.points import AXES, Point
 from cockpit.report.rounds import Round, Rounds
+from store.jobs import Job
 
 MOST_INTERVALS = 4
 """With more lines than this their intervals would hide the curves; the tables have them."""
@@ -83,6 +85,34 @@ def by_round(report: Report) -> list[Plot]:
     """For each job with rounds: accuracy and, where there were several samples a question, what they tell."""
     drawn = [_rounds_plot(report, found) for found in report.rounds]
     return [plot for plot in drawn if plot.dots]
+
+
+def by_epoch(report: Report) -> list[Plot]:
+    """For each evaluated training job: the accuracy of every domain over its checkpoints."""
+    found = report.suite.evolution if report.suite else []
+    return [_evolution_plot(report, job, curves) for job, curves in found if len(curves["epochs"]) > 1]
+
+
+def _evolution_plot(report: Report, job: Job, found: dict[str, Any]) -> Plot:
+    epochs = found["epochs"]
+    domains = [
+        Line(
+            name,
+            [
+                Dot(epoch, value, low, high)
+                for epoch, value, (low, high) in zip(epochs, one["values"], one["intervals"], strict=True)
+            ],
+        )
+        for name, one in found["domains"].items()
+    ]
+    mean = [Dot(e, v, v, v) for e, v in zip(epochs, found["mean_domains"], strict=True)]
+    return Plot(
+        f"evolution-{job.id}",
+        f"{report.name}: evolution of {job.name.removesuffix('/evolution')}",
+        "epoch",
+        "questions",
+        [Panel("accuracy by domain", domains), Panel("mean over domains", [Line("mean", mean)])],
+    )
 
 
 def _dot(point: Point, axis: str, grader: str) -> Dot:

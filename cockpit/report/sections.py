@@ -1,13 +1,14 @@
 """A report as titled tables and lines of text: what the terminal and Markdown both show."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 
 from cockpit.comparison import GRADERS
 from cockpit.figures import figure, number, percent, span
 from cockpit.report.contents import Report
 from cockpit.report.grid import Grid, best, heat_rows, short
 from cockpit.report.rounds import Round, Rounds
+from cockpit.report.section import Section
+from cockpit.report.suite_sections import suite_sections
 from cockpit.report.verdicts import Verdict
 from engines.statistics.crossed import Mean
 from store.jobs import Job
@@ -16,21 +17,10 @@ MOST_SENTENCES = 12
 _TRAINED_ON = ("yield", "rows", "distinct", "distinct_right")
 
 
-@dataclass(frozen=True)
-class Section:
-    """A title, a table, and lines below it; each may be missing."""
-
-    title: str
-    headers: Sequence[str] = ()
-    rows: Sequence[Sequence[str]] = ()
-    right: str = ""
-    """An `r` for each column to be flushed right."""
-    lines: Sequence[str] = field(default=())
-
-
 def sections(report: Report) -> list[Section]:
     """All of a report but its plots, in the order of reading."""
     return [
+        *(suite_sections(report.suite) if report.suite else []),
         *_accuracy(report),
         *[section for grid in report.grids for section in _grid(grid)],
         *_against_references(report),

@@ -11,7 +11,8 @@ from cockpit.cli.output import clean
 from cockpit.glyphs import to_ascii
 from cockpit.report.chart import Cell
 from cockpit.report.contents import Report
-from cockpit.report.sections import Section, sections
+from cockpit.report.section import Section
+from cockpit.report.sections import sections
 
 WIDTH = 80
 MOST_ROWS = 40

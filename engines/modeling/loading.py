@@ -13,8 +13,9 @@ from typing import Any, Literal
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
+from engines.generation.context import context_length
 from engines.modeling.adapter_shape import check_all_linear, check_same_shape
 from engines.modeling.sources import (
     LINEAGE_FILE,
@@ -61,6 +62,12 @@ def load_tokenizer(block: ModelBlock, run: Run) -> Any:
     use_distinct_pad(tokenizer, end_token_ids(tokenizer) | ({text_end} - {None}))
     tokenizer.padding_side = "left"
     return tokenizer
+
+
+def model_context(block: ModelBlock, run: Run) -> int | None:
+    """Tokens that the model was made for, without loading its weights; None where its config does not say."""
+    source = resolve(block, run)
+    return context_length(AutoConfig.from_pretrained(source.weights, revision=source.revision))
 
 
 def load_model(

@@ -69,10 +69,8 @@ def ask(block: DataBlock, task_unit: str, fits: Callable[[Item], bool]) -> Quest
 
 
 def tasks_of(named: str | Sequence[str]) -> list[str]:
-    """Names of tasks, from a selection of the suite, a task or a list of both; each once."""
-    names = [named] if isinstance(named, str) else list(named)
-    found = [task for name in names for task in PRESETS.get(name, (name,))]
-    return [suite_task(name).name for name in dict.fromkeys(found)]
+    """Names of tasks, from a selection of the suite or a list; each once."""
+    return list(dict.fromkeys(PRESETS[named] if isinstance(named, str) else named))
 
 
 def _training(block: DataBlock, task: SuiteTask) -> list[Item]:

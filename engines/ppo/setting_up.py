@@ -1,6 +1,7 @@
 """From a recipe to a trainer with everything in it, in the order in which things can be wrong."""
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -19,15 +20,16 @@ from engines.ppo.policy import ActorCritic
 from engines.ppo.questions import Questions, ask
 from engines.ppo.rollout import Rollout
 from engines.ppo.trainer import Trainer
-from engines.prompts.rendering import resolve_prefill
 from engines.run import Run
+from engines.sandbox import Sandbox
 from engines.suite.catalog import suite_task
 from engines.suite.item import Item, SuiteGrade, grader_error
+from engines.suite.prompting import suite_prompt
 from engines.surgery.distributed import World
 from engines.training import preflight
 
 
-def set_up(recipe: MtlPpoRecipe, run: Run, world: World) -> Trainer:
+def set_up(recipe: MtlPpoRecipe, run: Run, world: World, sandbox: Sandbox) -> Trainer:
     """Questions, models, generator and learner. Raises RecipeError for what could not mean what the recipe says."""
     device = _device(recipe, world)
     tokenizer = load_tokenizer(recipe.model, run)
@@ -49,8 +51,8 @@ def set_up(recipe: MtlPpoRecipe, run: Run, world: World) -> Trainer:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         model.enable_input_require_grads()
     generator = _generator(recipe, run, model, tokenizer)
-    spec = resolve_prefill(tokenizer, recipe.prompt)
-    rollout = Rollout(generator, tokenizer, spec, recipe.reward, _grade, run.seed, world)
+    spec = suite_prompt(recipe.data.system)
+    rollout = Rollout(generator, tokenizer, spec, recipe.reward, _grader(sandbox), run.seed, world)
     questions = _questions(recipe, run, rollout, model)
     algorithm = recipe.algorithm
     with_kl = algorithm.use_kl_in_reward or recipe.actor.use_kl_loss or algorithm.track_kl
@@ -122,9 +124,13 @@ def _device(recipe: MtlPpoRecipe, world: World) -> torch.device:
     return choose_device(recipe.device)
 
 
-def _grade(item: Item, answer: str) -> SuiteGrade:
+def _grader(sandbox: Sandbox) -> Callable[[Item, str], SuiteGrade]:
     """By the item's task. A grader that breaks says nothing of the answer."""
-    try:
-        return suite_task(item.task).grade(item, answer, None)
-    except Exception as error:
-        return grader_error(f"{type(error).__name__}: {error}")
+
+    def grade(item: Item, answer: str) -> SuiteGrade:
+        try:
+            return suite_task(item.task).grade(item, answer, sandbox)
+        except Exception as error:
+            return grader_error(f"{type(error).__name__}: {error}")
+
+    return grade

@@ -13,6 +13,13 @@ EngineName = Literal[
 """The kinds of job. An engine exists when its name stands here and `engines/<name>.py` has `Recipe` and `run`."""
 
 TaskName = Literal["pocket-math", "gsm8k", "micro6"]
+SuiteTaskName = Literal[
+    "aime", "math500", "amc", "humaneval", "mbpp", "livecodebench", "gpqa_diamond", "supergpqa", "arcagi1", "zebra",
+    "ordering", "codeio", "cruxeval_i", "cruxeval_o", "finqa", "hitab", "multihier", "ifeval", "livebench_reasoning",
+    "livebench_language", "livebench_data_analysis", "micro_math", "micro_code", "micro_science", "micro_logic",
+    "micro_simulation", "micro_tabular",
+]  # fmt: skip
+SuitePreset = Literal["guru13", "guru17", "guru19", "all21", "micro6"]
 Split = Literal["train", "dev", "test"]
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -135,6 +142,33 @@ def _task_from_name(value: object) -> object:
 
 Task = Annotated[TaskBlock, BeforeValidator(_task_from_name)]
 """A task block, or just its name."""
+
+
+class SuiteBlock(Block):
+    """Many tasks at once, by domain: the questions, where they come from, and what their grading needs."""
+
+    tasks: SuitePreset | list[SuiteTaskName]
+    """A published selection (`guru13`, `guru17`, `guru19`, `all21`), `micro6` for tiny models, or a list of tasks."""
+    source: Literal["made", "public"] = "made"
+    """`made`: questions of the same form, made here without a download; `public`: the datasets themselves."""
+    paths: dict[SuiteTaskName, str] = {}
+    """Local copies of public datasets, in their own format (JSONL, JSON, Parquet), by task; the others: from the hub."""
+    examples: int | None = Field(None, ge=1)
+    """At most so many questions of each task. Null: 100 made ones, or all public ones."""
+    samples: Literal["published"] | Annotated[int, Field(ge=1)] = 1
+    """Answers to each question: the k of avg@k. `published`: as many as the sources take, 4 or 32 for small tasks."""
+    system: str = ""
+    """System message before every question. Empty: none; the questions themselves say how to answer."""
+    require_sandbox: Literal["L0", "L1", "L2"] | None = None
+    """Refuse to run programs that models wrote behind less than this; `tunedeck doctor --sandbox` shows what there is."""
+
+    @model_validator(mode="after")
+    def _has_different_tasks(self) -> "SuiteBlock":
+        if isinstance(self.tasks, list) and not 0 < len(self.tasks) == len(set(self.tasks)):
+            raise ValueError("`tasks` needs one task at least, and none of them twice")
+        if self.source == "made" and self.paths:
+            raise ValueError("`paths` needs `source: public`")
+        return self
 
 
 class SamplingBlock(Block):

@@ -5,10 +5,30 @@ final table leaves out; its final evaluation has 19, which its table counts as 1
 """
 
 from engines.recipe.errors import RecipeError
+from engines.suite import (
+    choice_tasks,
+    code_tasks,
+    ifeval_task,
+    livebench_tasks,
+    logic_tasks,
+    math_tasks,
+    simulation_tasks,
+    tabular_tasks,
+)
 from engines.suite.item import Domain, SuiteTask
 from engines.suite.micro_tasks import MICRO_TASKS
 
-_ALL: tuple[SuiteTask, ...] = (*MICRO_TASKS,)
+_ALL: tuple[SuiteTask, ...] = (
+    *math_tasks.TASKS,
+    *choice_tasks.TASKS,
+    *logic_tasks.TASKS,
+    *tabular_tasks.TASKS,
+    *ifeval_task.TASKS,
+    *livebench_tasks.TASKS,
+    *code_tasks.TASKS,
+    *simulation_tasks.TASKS,
+    *MICRO_TASKS,
+)
 SUITE: dict[str, SuiteTask] = {task.name: task for task in _ALL}
 
 _BOTH = (

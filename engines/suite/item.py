@@ -8,10 +8,9 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-if TYPE_CHECKING:
-    from engines.sandbox import Sandbox
+from engines.sandbox import Sandbox
 
 Domain = Literal["math", "code", "science", "logic", "simulation", "tabular", "ood"]
 Outcome = Literal["graded", "no_answer", "error"]
@@ -59,7 +58,9 @@ class SuiteGrade:
     method: str = "none"
     """Where the answer was found: `box`, `answer_tag`, `code_block`, `json_block`, `phrase`, `last_number`, ..."""
     detail: str = ""
-    """Why: the error, the sandbox's layer, the failed test."""
+    """Why: the error, the failed test."""
+    in_format: bool = False
+    """The answer stands where the prompt asks for it."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class SuiteTask:
     """A made item of the same form, of a seed and a difficulty from 0 to 5; the same on every machine."""
     gold_answer: Callable[[Item], str]
     """A completion that deserves full marks, for the graders' own tests. Raises ValueError where the data has none."""
-    grade: Callable[[Item, str, "Sandbox"], SuiteGrade]
+    grade: Callable[[Item, str, Sandbox], SuiteGrade]
     samples: int = 1
     """Answers to a question in the published protocol: the k of avg@k."""
     hub_config: str | None = None
@@ -116,6 +117,5 @@ def graded(
 ) -> SuiteGrade:
     """A grade of an answer that was found; `asked_for`: in the place that the prompt names."""
     share = float(right) if score is None else score
-    return SuiteGrade(
-        share if asked_for else 0.0, right and asked_for, right, "graded", extracted, method, detail
-    )
+    given = share if asked_for else 0.0
+    return SuiteGrade(given, right and asked_for, right, "graded", extracted, method, detail, asked_for)

@@ -64,7 +64,7 @@ def _written(values: list[str]) -> str:
     return " ".join(letter + value for letter, value in zip(_LETTERS, values, strict=False))
 
 
-def grade(item: Item, answer: str, _sandbox: "Sandbox | None" = None) -> SuiteGrade:
+def grade(item: Item, answer: str, _sandbox: "Sandbox | None") -> SuiteGrade:
     """The share of the characters that are right, of an answer that is one word; `lenient` takes the last of several."""
     words = answer.split()
     if not words:
