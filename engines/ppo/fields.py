@@ -146,6 +146,8 @@ class TrainerBlock(Block):
     """The mean over tasks, or the mean over questions."""
     early_stopping_mode: Mode = "max"
     """Whether more or less of it is better."""
+    processes: int | None = Field(None, ge=1, le=64)
+    """Processes that share the job. Null: one for each GPU that it was given."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: slower, far less memory."""
 

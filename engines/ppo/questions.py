@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from engines.ppo.fields import DataBlock
 from engines.recipe.errors import RecipeError
@@ -74,7 +75,7 @@ def tasks_of(named: str | Sequence[str]) -> list[str]:
 
 
 def _training(block: DataBlock, task: SuiteTask) -> list[Item]:
-    path = block.train_files.get(task.name)
+    path = _file(block.train_files, task.name)
     if path is None:
         return made_items(task, "train", block.train_items, block.items_seed, block.difficulty)
     items = read_items(task, path)
@@ -82,10 +83,10 @@ def _training(block: DataBlock, task: SuiteTask) -> list[Item]:
 
 
 def _validation(block: DataBlock, task: SuiteTask) -> list[Item]:
-    path = block.val_files.get(task.name)
+    path = _file(block.val_files, task.name)
     if path is not None:
         return read_items(task, path)[: block.val_items]
-    path = block.train_files.get(task.name)
+    path = _file(block.train_files, task.name)
     if path is None:
         return made_items(task, "dev", block.val_items, block.items_seed, block.difficulty)
     held_out = [item for item in read_items(task, path) if _held_out(block, task, item)]
@@ -94,10 +95,14 @@ def _validation(block: DataBlock, task: SuiteTask) -> list[Item]:
 
 def _held_out(block: DataBlock, task: SuiteTask, item: Item) -> bool:
     """Whether a question of a training file is for validation: a tenth, decided by its text, unless there is a file for it."""
-    return task.name not in block.val_files and split_of(item.prompt) == "dev"
+    return _file(block.val_files, task.name) is None and split_of(item.prompt) == "dev"
 
 
-def _check_files(field: str, files: Mapping[str, str], names: Sequence[str]) -> None:
+def _file(files: Mapping[Any, str], task: str) -> str | None:
+    return files.get(task)
+
+
+def _check_files(field: str, files: Mapping[Any, str], names: Sequence[str]) -> None:
     unknown = sorted(set(files) - set(names))
     if unknown:
         raise RecipeError(

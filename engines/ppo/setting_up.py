@@ -50,7 +50,7 @@ def set_up(recipe: MtlPpoRecipe, run: Run, world: World, sandbox: Sandbox) -> Tr
     if recipe.trainer.gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         model.enable_input_require_grads()
-    generator = _generator(recipe, run, model, tokenizer)
+    generator = _generator(recipe, run, model, tokenizer, world)
     spec = suite_prompt(recipe.data.system)
     rollout = Rollout(generator, tokenizer, spec, recipe.reward, _grader(sandbox), run.seed, world)
     questions = _questions(recipe, run, rollout, model)
@@ -88,7 +88,7 @@ def set_up(recipe: MtlPpoRecipe, run: Run, world: World, sandbox: Sandbox) -> Tr
     )
 
 
-def _generator(recipe: MtlPpoRecipe, run: Run, model: Any, tokenizer: Any) -> Any:
+def _generator(recipe: MtlPpoRecipe, run: Run, model: Any, tokenizer: Any, world: World) -> Any:
     """What completes the prompts: the model in training itself, or vLLM with its adapter."""
     block = recipe.rollout
     if not block.use_vllm:
@@ -96,7 +96,9 @@ def _generator(recipe: MtlPpoRecipe, run: Run, model: Any, tokenizer: Any) -> An
     check_vllm_is_installed("rollout.use_vllm")
     from engines.generation.vllm_policy import VllmPolicy
 
-    return VllmPolicy(model, tokenizer, recipe.model.dtype, run.dir / "policy", block.gpu_memory_utilization)
+    return VllmPolicy(
+        model, tokenizer, recipe.model.dtype, run.dir / f"policy-{world.rank}", block.gpu_memory_utilization
+    )
 
 
 def _questions(recipe: MtlPpoRecipe, run: Run, rollout: Rollout, model: Any) -> Questions:

@@ -303,26 +303,9 @@ def test_training_on_what_is_validated_is_refused_unless_it_is_said(make_run, tm
     assert json.loads((split.dir / "run.json").read_text())["contaminated"] == 0
 
 
-def test_two_processes_under_accelerate_come_to_what_one_comes_to(uninterrupted, tmp_path):
-    whole, events = uninterrupted
-    directory = tmp_path / "two"
-    directory.mkdir()
-    (directory / "recipe.yaml").write_text(json.dumps(json.loads(recipe().model_dump_json(by_alias=True))))
-    (directory / "launch.json").write_text(json.dumps({"attempt": 1, "name": "two", "inputs": {}}))
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
-    command += ["--num_machines", "1", "--main_process_port", "0"]
-    command += ["--mixed_precision", "no", "--dynamo_backend", "no"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*command, "-m", "engines", str(directory)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+def _two_alike(whole, events, directory):
+    """A run of two processes in `directory` came to what the one came to."""
     found = [json.loads(line) for line in (directory / "events.jsonl").read_text().splitlines()]
-    assert [event["kind"] for event in found].count("succeeded") == 1
     assert metrics(found, "tokens") == metrics(events, "tokens")
     for name in ("train_reward_mean", "grad_norm", "value_loss", "entropy", "validation_reward_mean"):
         mine, theirs = metrics(found, name), metrics(events, name)
@@ -335,3 +318,39 @@ def test_two_processes_under_accelerate_come_to_what_one_comes_to(uninterrupted,
     assert max(float((ours[name] - both[name]).abs().max()) for name in ours) < 1e-4
     assert json.loads((directory / "run.json").read_text())["processes"] == 2
     assert (directory / "process-1" / "events.jsonl").exists()
+
+
+def _prepared(directory, body):
+    """A run directory as the daemon leaves it for a worker."""
+    directory.mkdir()
+    (directory / "recipe.yaml").write_text(body.model_dump_json(by_alias=True))
+    (directory / "launch.json").write_text(json.dumps({"attempt": 1, "name": "two", "inputs": {}}))
+    return directory
+
+
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+
+
+def test_two_processes_under_accelerate_come_to_what_one_comes_to(uninterrupted, tmp_path):
+    directory = _prepared(tmp_path / "two", recipe())
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
+    command += ["--num_machines", "1", "--main_process_port", "0"]
+    command += ["--mixed_precision", "no", "--dynamo_backend", "no", "-m", "engines", str(directory)]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    _two_alike(*uninterrupted, directory)
+
+
+def test_a_worker_starts_the_other_processes_itself_and_ends_with_them(uninterrupted, tmp_path):
+    body = recipe(trainer={"total_epochs": 3, "save_freq": 1, "processes": 2})
+    directory = _prepared(tmp_path / "two", body)
+    command = [sys.executable, "-P", "-m", "engines", str(directory)]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    _two_alike(*uninterrupted, directory)
+    refused = _prepared(
+        tmp_path / "refused", recipe(trainer={"processes": 2}, rollout={"max_prompt_length": 2})
+    )
+    command = [sys.executable, "-P", "-m", "engines", str(refused)]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=200)
+    assert done.returncode == 1
