@@ -44,7 +44,7 @@ def grade_suite(database: Database, job: Job, stored: Sequence[ScoredExample]) -
                 rows = list(
                     pool.map(lambda one: graded_row(suite_task(one[0].task), one[0], one[1], sandbox), items)
                 )
-            layer = sandbox.layer.name
+            layer = sandbox.label
     except KeyError as error:
         raise StoreError(
             f"job {job.id} ({job.name}): its examples have no {error}, so they cannot be graded"

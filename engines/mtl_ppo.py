@@ -2,7 +2,7 @@
 
 A policy and a critic learn from completions of every task in each step. The gradients of the tasks become one by the
 method of the recipe: pooled, equally weighted, PCGrad, or others; all beside a placebo, and with statistics of what
-conflicts that are calibrated against noise. Started by `accelerate launch`, several processes share one job.
+conflicts that are calibrated against noise. Several processes share a job: one for each of its GPUs, or those of `accelerate launch`.
 """
 
 from typing import ClassVar, Literal
@@ -31,21 +31,23 @@ def run(recipe: Recipe, run: Run) -> None:
     """Questions, models, training, and the policy that is left."""
     from engines.ppo.finishing import finish, snapshot
     from engines.ppo.setting_up import set_up
-    from engines.sandbox import open_sandbox
-    from engines.surgery.distributed import join_world, leave_world
+    from engines.sandbox import Layer, open_sandbox
+    from engines.surgery.distributed import joined_world
+    from engines.surgery.processes import others_started, processes_for
     from engines.surgery.torchjd_methods import check_installed
 
     for text in recipe.remarks():
         run.events.message(text, "warning")
     check_installed(recipe.mtl.effective)
-    world = join_world()
-    try:
-        with open_sandbox() as sandbox:
-            trainer = set_up(recipe, run, world, sandbox)
-            before = snapshot(trainer.models)
-            run.stopped_early = not trainer.train()
+    required = recipe.data.require_sandbox
+    with (
+        open_sandbox(Layer[required] if required else None) as sandbox,
+        others_started(run.dir, processes_for(recipe.trainer.processes)),
+        joined_world() as world,
+    ):
+        trainer = set_up(recipe, run, world, sandbox)
+        before = snapshot(trainer.models)
+        run.stopped_early = not trainer.train()
         if world.leads and not run.stopped_early:
             finish(trainer, before)
         world.wait()
-    finally:
-        leave_world()

@@ -6,20 +6,27 @@ from pydantic import Field, model_validator
 
 from engines.ppo.early_stop import Mode, Rule, Unit
 from engines.ppo.learning_fields import ActorBlock, AlgorithmBlock, CriticBlock, MtlBlock
-from engines.prompts.spec import PromptSpec
-from engines.recipe.blocks import BaseRecipe, Block, LoraBlock, ModelBlock, SamplingBlock
+from engines.recipe.blocks import (
+    BaseRecipe,
+    Block,
+    LoraBlock,
+    ModelBlock,
+    SamplingBlock,
+    SuitePreset,
+    SuiteTaskName,
+)
 
 
 class DataBlock(Block):
     """Which tasks of the suite are trained on and validated with, and where their questions come from."""
 
-    train: str | list[str] = "micro6"
+    train: SuitePreset | list[SuiteTaskName] = "micro6"
     """Tasks to train on: their names, or one of the suite's selections such as `guru13`."""
-    val: str | list[str] | None = None
+    val: SuitePreset | list[SuiteTaskName] | None = None
     """Tasks to validate with. Null: those that are trained on."""
-    train_files: dict[str, str] = {}
+    train_files: dict[SuiteTaskName, str] = {}
     """For each of these tasks a JSONL or Parquet file of its public format; questions of the other tasks are made."""
-    val_files: dict[str, str] = {}
+    val_files: dict[SuiteTaskName, str] = {}
     """The same for validation. A task with a training file and none here is validated with a tenth of that file."""
     train_items: int = Field(256, ge=1)
     """Questions of each task that are made for training."""
@@ -33,6 +40,10 @@ class DataBlock(Block):
     """Questions of a step, over all tasks."""
     allow_contamination: bool = False
     """Train even where a validation question is also a training question."""
+    system: str = ""
+    """System message before every question. Empty: none; the questions themselves say how to answer."""
+    require_sandbox: Literal["L0", "L1", "L2"] | None = None
+    """Refuse to run programs that the model wrote behind less than this; `tunedeck doctor --sandbox` shows what there is."""
 
 
 class RewardBlock(Block):
@@ -135,6 +146,8 @@ class TrainerBlock(Block):
     """The mean over tasks, or the mean over questions."""
     early_stopping_mode: Mode = "max"
     """Whether more or less of it is better."""
+    processes: int | None = Field(None, ge=1, le=64)
+    """Processes that share the job. Null: one for each GPU that it was given."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: slower, far less memory."""
 
@@ -166,8 +179,6 @@ class MtlPpoRecipe(BaseRecipe):
     """The policy's adapter; null trains all weights."""
     chain: Literal["continue", "merge"] = "continue"
     """After an adapter: train it further, or merge it into the weights and start a new one."""
-    prompt: PromptSpec = PromptSpec(system="", stop=[])
-    """How questions are put. Tasks of the suite ask for the form of the answer themselves."""
     data: DataBlock = DataBlock()
     """Tasks and questions."""
     reward: RewardBlock = RewardBlock()

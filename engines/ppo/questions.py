@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from engines.ppo.fields import DataBlock
 from engines.recipe.errors import RecipeError
@@ -69,14 +70,12 @@ def ask(block: DataBlock, task_unit: str, fits: Callable[[Item], bool]) -> Quest
 
 
 def tasks_of(named: str | Sequence[str]) -> list[str]:
-    """Names of tasks, from a selection of the suite, a task or a list of both; each once."""
-    names = [named] if isinstance(named, str) else list(named)
-    found = [task for name in names for task in PRESETS.get(name, (name,))]
-    return [suite_task(name).name for name in dict.fromkeys(found)]
+    """Names of tasks, from a selection of the suite or a list; each once."""
+    return list(dict.fromkeys(PRESETS[named] if isinstance(named, str) else named))
 
 
 def _training(block: DataBlock, task: SuiteTask) -> list[Item]:
-    path = block.train_files.get(task.name)
+    path = _file(block.train_files, task.name)
     if path is None:
         return made_items(task, "train", block.train_items, block.items_seed, block.difficulty)
     items = read_items(task, path)
@@ -84,10 +83,10 @@ def _training(block: DataBlock, task: SuiteTask) -> list[Item]:
 
 
 def _validation(block: DataBlock, task: SuiteTask) -> list[Item]:
-    path = block.val_files.get(task.name)
+    path = _file(block.val_files, task.name)
     if path is not None:
         return read_items(task, path)[: block.val_items]
-    path = block.train_files.get(task.name)
+    path = _file(block.train_files, task.name)
     if path is None:
         return made_items(task, "dev", block.val_items, block.items_seed, block.difficulty)
     held_out = [item for item in read_items(task, path) if _held_out(block, task, item)]
@@ -96,10 +95,14 @@ def _validation(block: DataBlock, task: SuiteTask) -> list[Item]:
 
 def _held_out(block: DataBlock, task: SuiteTask, item: Item) -> bool:
     """Whether a question of a training file is for validation: a tenth, decided by its text, unless there is a file for it."""
-    return task.name not in block.val_files and split_of(item.prompt) == "dev"
+    return _file(block.val_files, task.name) is None and split_of(item.prompt) == "dev"
 
 
-def _check_files(field: str, files: Mapping[str, str], names: Sequence[str]) -> None:
+def _file(files: Mapping[Any, str], task: str) -> str | None:
+    return files.get(task)
+
+
+def _check_files(field: str, files: Mapping[Any, str], names: Sequence[str]) -> None:
     unknown = sorted(set(files) - set(names))
     if unknown:
         raise RecipeError(

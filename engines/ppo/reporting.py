@@ -28,7 +28,7 @@ def experience_figures(seen: Experience, units: Sequence[str], *, critic: bool) 
     same = same_reward_groups(rewards, groups).float()
     tokens = seen.mask.sum().clamp(min=1)
     found = {
-        "reward": float(rewards.mean()),
+        "train_reward_mean": float(rewards.mean()),
         "entropy": float((seen.entropies * seen.mask).sum() / tokens),
         **_counts(seen.rows),
         "zero_advantage": float(same.mean()),

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from engines.generation.completion import Completion
@@ -13,6 +14,8 @@ from engines.prompts.spec import PromptSpec
 from engines.recipe.blocks import SamplingBlock
 from engines.suite.item import Item, SuiteGrade
 from engines.surgery.distributed import World
+
+_GRADED_AT_ONCE = 8
 
 Grader = Callable[[Item, str], SuiteGrade]
 
@@ -30,7 +33,6 @@ class Rollout:
         seed: int,
         world: World,
     ) -> None:
-        """The spec's prefill is the one that the model's template makes."""
         self._spec = spec
         self._generator = generator
         self._tokenizer = tokenizer
@@ -50,10 +52,14 @@ class Rollout:
             Request(self.prompt(asked[place][1]), sample) for place in mine for sample in range(samples)
         ]
         completions = complete(self._generator, requests, sampling, self._spec.stop, self._noise(number))
+        places = [place for place in mine for _ in range(samples)]
+        items = [asked[place][1] for place in places]
+        # Graders of programs wait for processes; threads let several wait at once.
+        with ThreadPoolExecutor(_GRADED_AT_ONCE) as pool:
+            grades = list(pool.map(self._grade, items, [made.text for made in completions]))
         made = [
-            (place, self._row(*asked[place], place, completions[turn * samples + sample]))
-            for turn, place in enumerate(mine)
-            for sample in range(samples)
+            (place, self._row(*asked[place], place, completion, grade))
+            for place, completion, grade in zip(places, completions, grades, strict=True)
         ]
         everything = [pair for part in self._world.gather_objects(made) for pair in part]  # type: ignore[attr-defined]
         return [row for _, row in sorted(everything, key=lambda pair: pair[0])]
@@ -68,8 +74,7 @@ class Rollout:
         """Tokens of the question as the model reads it."""
         return len(token_ids(self._tokenizer, self.prompt(item)))
 
-    def _row(self, unit: int, item: Item, group: int, completion: Completion) -> Row:
-        grade = self._grade(item, self._spec.prefill + completion.text)
+    def _row(self, unit: int, item: Item, group: int, completion: Completion, grade: SuiteGrade) -> Row:
         fallback = grade.lenient and not grade.correct
         return Row(
             item=item,

@@ -1,7 +1,7 @@
 """From a recipe to a trainer with everything in it, in the order in which things can be wrong."""
 
 import os
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -20,11 +20,11 @@ from engines.ppo.policy import ActorCritic
 from engines.ppo.questions import Questions, ask
 from engines.ppo.rollout import Rollout
 from engines.ppo.trainer import Trainer
-from engines.prompts.rendering import resolve_prefill
 from engines.run import Run
 from engines.sandbox import Sandbox
 from engines.suite.catalog import suite_task
 from engines.suite.item import Item, SuiteGrade, grader_error
+from engines.suite.prompting import suite_prompt
 from engines.surgery.distributed import World
 from engines.training import preflight
 
@@ -50,9 +50,9 @@ def set_up(recipe: MtlPpoRecipe, run: Run, world: World, sandbox: Sandbox) -> Tr
     if recipe.trainer.gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         model.enable_input_require_grads()
-    generator = _generator(recipe, run, model, tokenizer)
-    spec = resolve_prefill(tokenizer, recipe.prompt)
-    rollout = Rollout(generator, tokenizer, spec, recipe.reward, partial(_grade, sandbox), run.seed, world)
+    generator = _generator(recipe, run, model, tokenizer, world)
+    spec = suite_prompt(recipe.data.system)
+    rollout = Rollout(generator, tokenizer, spec, recipe.reward, _grader(sandbox), run.seed, world)
     questions = _questions(recipe, run, rollout, model)
     algorithm = recipe.algorithm
     with_kl = algorithm.use_kl_in_reward or recipe.actor.use_kl_loss or algorithm.track_kl
@@ -88,7 +88,7 @@ def set_up(recipe: MtlPpoRecipe, run: Run, world: World, sandbox: Sandbox) -> Tr
     )
 
 
-def _generator(recipe: MtlPpoRecipe, run: Run, model: Any, tokenizer: Any) -> Any:
+def _generator(recipe: MtlPpoRecipe, run: Run, model: Any, tokenizer: Any, world: World) -> Any:
     """What completes the prompts: the model in training itself, or vLLM with its adapter."""
     block = recipe.rollout
     if not block.use_vllm:
@@ -96,7 +96,9 @@ def _generator(recipe: MtlPpoRecipe, run: Run, model: Any, tokenizer: Any) -> An
     check_vllm_is_installed("rollout.use_vllm")
     from engines.generation.vllm_policy import VllmPolicy
 
-    return VllmPolicy(model, tokenizer, recipe.model.dtype, run.dir / "policy", block.gpu_memory_utilization)
+    return VllmPolicy(
+        model, tokenizer, recipe.model.dtype, run.dir / f"policy-{world.rank}", block.gpu_memory_utilization
+    )
 
 
 def _questions(recipe: MtlPpoRecipe, run: Run, rollout: Rollout, model: Any) -> Questions:
@@ -124,9 +126,13 @@ def _device(recipe: MtlPpoRecipe, world: World) -> torch.device:
     return choose_device(recipe.device)
 
 
-def _grade(sandbox: Sandbox, item: Item, answer: str) -> SuiteGrade:
+def _grader(sandbox: Sandbox) -> Callable[[Item, str], SuiteGrade]:
     """By the item's task. A grader that breaks says nothing of the answer."""
-    try:
-        return suite_task(item.task).grade(item, answer, sandbox)
-    except Exception as error:
-        return grader_error(f"{type(error).__name__}: {error}")
+
+    def grade(item: Item, answer: str) -> SuiteGrade:
+        try:
+            return suite_task(item.task).grade(item, answer, sandbox)
+        except Exception as error:
+            return grader_error(f"{type(error).__name__}: {error}")
+
+    return grade

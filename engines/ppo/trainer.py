@@ -123,7 +123,7 @@ class Trainer:
         self.tokens += sum(len(row.response_ids) for row in rows)
         seconds = time.monotonic() - began
         speed = {"tokens": self.tokens, "step_seconds": seconds, "generation_seconds": generated - began}
-        return {**figures, **learnt, **speed, "epoch": step / self.steps_per_epoch}
+        return {**figures, **learnt, **speed, "epoch": (step - 1) // self.steps_per_epoch + 1}
 
     def _end_epoch(self, epoch: int) -> None:
         every = self.recipe.trainer.test_freq

@@ -3,16 +3,14 @@
 import ast
 import weakref
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from engines.sandbox import Sandbox
 from engines.suite.code_blocks import Code, below, defined_names, parsed_python, python_code
 from engines.suite.code_made import made_humaneval_row, made_mbpp_row
 from engines.suite.code_tests import Plan, Tests, TestsError, passes, plan_of
 from engines.suite.item import Item, SuiteGrade, SuiteTask, graded, grader_error, make_item, no_answer
 from engines.suite.livecodebench_task import LIVECODEBENCH
-
-if TYPE_CHECKING:
-    from engines.sandbox import Sandbox
 
 _PLANS: "weakref.WeakKeyDictionary[Sandbox, dict[str, Plan]]" = weakref.WeakKeyDictionary()
 """By item: the same tests are put to every sample, in training again and again."""
@@ -86,18 +84,18 @@ def _above(source: str, entry: str) -> str:
     raise ValueError(f"the prompt does not define {entry}")
 
 
-def grade_humaneval(item: Item, text: str, sandbox: "Sandbox") -> SuiteGrade:
+def grade_humaneval(item: Item, text: str, sandbox: Sandbox) -> SuiteGrade:
     """Right where the function passes every test; its values are compared outside of the sandbox."""
     code = python_code(text, item.details["entry"])
     return _grade(item, humaneval_tests(item), code and humaneval_program(item, code), sandbox)
 
 
-def grade_mbpp(item: Item, text: str, sandbox: "Sandbox") -> SuiteGrade:
+def grade_mbpp(item: Item, text: str, sandbox: Sandbox) -> SuiteGrade:
     """Right where the function passes every test; its values are compared outside of the sandbox."""
     return _grade(item, mbpp_tests(item), python_code(text, item.details["entry"]), sandbox)
 
 
-def plan_for(item: Item, tests: Tests, sandbox: "Sandbox") -> Plan:
+def plan_for(item: Item, tests: Tests, sandbox: Sandbox) -> Plan:
     """The item's tests, ready; prepared once. Raises TestsError."""
     plans = _PLANS.setdefault(sandbox, {})
     if item.uid not in plans:
@@ -105,7 +103,7 @@ def plan_for(item: Item, tests: Tests, sandbox: "Sandbox") -> Plan:
     return plans[item.uid]
 
 
-def _grade(item: Item, tests: Tests, code: Code | None, sandbox: "Sandbox") -> SuiteGrade:
+def _grade(item: Item, tests: Tests, code: Code | None, sandbox: Sandbox) -> SuiteGrade:
     if code is None:
         return no_answer()
     try:

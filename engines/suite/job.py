@@ -127,5 +127,5 @@ def _say(wanted: list[Question], sandbox: Sandbox, run: Run) -> None:
     tasks = dict.fromkeys(question.task.name for question in wanted)
     questions = len({(question.task.name, question.item.uid) for question in wanted})
     run.events.message(
-        f"{len(tasks)} tasks, {questions:,} questions, {len(wanted):,} answers; programs run behind {sandbox.layer.name}"
+        f"{len(tasks)} tasks, {questions:,} questions, {len(wanted):,} answers; programs run behind {sandbox.label}"
     )

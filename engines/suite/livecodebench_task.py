@@ -3,15 +3,13 @@
 import ast
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from engines.sandbox import Sandbox
 from engines.suite.code_blocks import Code, below, python_code
 from engines.suite.code_made import made_livecodebench_row
 from engines.suite.code_tests import GRADING, TestsError, refuse_infra
 from engines.suite.item import Item, SuiteGrade, SuiteTask, graded, grader_error, make_item, no_answer
-
-if TYPE_CHECKING:
-    from engines.sandbox import Sandbox
 
 _USUAL = (
     "import bisect, collections, functools, heapq, itertools, math, re, string, sys\nfrom bisect import *\n"
@@ -46,7 +44,7 @@ def parse_livecodebench(row: Mapping[str, Any], solution: str = "", difficulty: 
     )
 
 
-def grade_livecodebench(item: Item, text: str, sandbox: "Sandbox") -> SuiteGrade:
+def grade_livecodebench(item: Item, text: str, sandbox: Sandbox) -> SuiteGrade:
     """Right where all tests pass: outputs by tokens and numbers by value, a method's values as values."""
     entry = item.details.get("entry", "")
     code = python_code(text, "Solution" if entry else "")
@@ -59,7 +57,7 @@ def grade_livecodebench(item: Item, text: str, sandbox: "Sandbox") -> SuiteGrade
     return graded(right, code.text, code.method, asked_for=code.asked_for, detail=detail)
 
 
-def _methods_pass(item: Item, code: Code, sandbox: "Sandbox") -> tuple[bool, str]:
+def _methods_pass(item: Item, code: Code, sandbox: Sandbox) -> tuple[bool, str]:
     from engines.sandbox import Comparison, matches
 
     expected = [_value(text) for text in item.answer["outputs"]]
@@ -78,7 +76,7 @@ def _methods_pass(item: Item, code: Code, sandbox: "Sandbox") -> tuple[bool, str
     return True, f"{len(expected)} tests"
 
 
-def _programs_pass(item: Item, code: Code, sandbox: "Sandbox") -> tuple[bool, str]:
+def _programs_pass(item: Item, code: Code, sandbox: Sandbox) -> tuple[bool, str]:
     from dataclasses import replace
 
     from engines.sandbox import same_output

@@ -6,12 +6,10 @@ characters are graded one by one, so that a model that gets one of three right i
 
 import random
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from engines.sandbox import Sandbox
 from engines.suite.item import Domain, Item, SuiteGrade, SuiteTask, graded, make_item, no_answer
-
-if TYPE_CHECKING:
-    from engines.sandbox import Sandbox
 
 _LETTERS = "abc"
 
@@ -64,7 +62,7 @@ def _written(values: list[str]) -> str:
     return " ".join(letter + value for letter, value in zip(_LETTERS, values, strict=False))
 
 
-def grade(item: Item, answer: str, _sandbox: "Sandbox") -> SuiteGrade:
+def grade(item: Item, answer: str, _sandbox: Sandbox) -> SuiteGrade:
     """The share of the characters that are right, of an answer that is one word; `lenient` takes the last of several."""
     words = answer.split()
     if not words:

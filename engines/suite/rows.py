@@ -65,13 +65,13 @@ def graded_row(task: SuiteTask, item: Item, answer: Answer, sandbox: Sandbox) ->
     except Exception as error:  # whatever a model wrote must not end the evaluation, nor count against it
         logger.exception("%s: the grader failed on %s sample %d", task.name, item.uid, answer.sample)
         verdict = grader_error(f"{type(error).__name__}: {error}")
-    return _row(task, item, answer, verdict, sandbox.layer.name)
+    return _row(task, item, answer, verdict, sandbox.label)
 
 
 def too_long_row(task: SuiteTask, item: Item, sample: int, sandbox: Sandbox) -> SuiteRow:
     """A question that does not fit into the model's context: the model has no answer to it."""
     verdict = no_answer("too_long", "the question does not fit into the model's context")
-    return _row(task, item, Answer(sample, "", 0, False), verdict, sandbox.layer.name)
+    return _row(task, item, Answer(sample, "", 0, False), verdict, sandbox.label)
 
 
 def _row(task: SuiteTask, item: Item, answer: Answer, verdict: SuiteGrade, layer: str) -> SuiteRow:

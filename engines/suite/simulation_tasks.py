@@ -8,14 +8,12 @@ import ast
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from engines.sandbox import Sandbox
 from engines.suite.code_blocks import Code, depth_of, json_object, parsed_python, python_code
 from engines.suite.code_made import made_codeio_row, made_cruxeval_row
 from engines.suite.item import Item, SuiteGrade, SuiteTask, graded, grader_error, make_item, no_answer
-
-if TYPE_CHECKING:
-    from engines.sandbox import Sandbox
 
 _LONGEST = 10_000
 """Characters of an assertion."""
@@ -54,7 +52,7 @@ def parse_codeio(row: Mapping[str, Any], difficulty: int | None = None) -> Item:
     return make_item("codeio", prompt, pair[asked], extra, difficulty=difficulty)
 
 
-def grade_codeio(item: Item, text: str, sandbox: "Sandbox") -> SuiteGrade:
+def grade_codeio(item: Item, text: str, sandbox: Sandbox) -> SuiteGrade:
     """An output must be the given one's; an input must lead to it when the reference runs on it."""
     from engines.sandbox import Comparison, matches
 
@@ -104,7 +102,7 @@ def parse_cruxeval_input(row: Mapping[str, Any], difficulty: int | None = None) 
     return make_item("cruxeval_i", prompt, row["input"], extra, difficulty=difficulty)
 
 
-def grade_cruxeval_output(item: Item, text: str, _sandbox: "Sandbox") -> SuiteGrade:
+def grade_cruxeval_output(item: Item, text: str, _sandbox: Sandbox) -> SuiteGrade:
     """The one assertion must be about the given call; its literal is compared as a value, nothing is run."""
     from engines.sandbox import Comparison, matches
 
@@ -122,7 +120,7 @@ def grade_cruxeval_output(item: Item, text: str, _sandbox: "Sandbox") -> SuiteGr
     return graded(right, ast.unparse(value), place.method, asked_for=place.asked_for, detail=detail)
 
 
-def grade_cruxeval_input(item: Item, text: str, sandbox: "Sandbox") -> SuiteGrade:
+def grade_cruxeval_input(item: Item, text: str, sandbox: Sandbox) -> SuiteGrade:
     """The one assertion must be about the given output; the function is run on the predicted arguments."""
     from engines.sandbox import Comparison, matches
 
@@ -194,7 +192,7 @@ def _is_data(node: ast.expr) -> bool:
     return True
 
 
-def _run(code: str, arguments: tuple[Any, ...], sandbox: "Sandbox") -> Any:
+def _run(code: str, arguments: tuple[Any, ...], sandbox: Sandbox) -> Any:
     from engines.sandbox import Limits
 
     return sandbox.call(code, "__run__", [arguments], Limits())[0]

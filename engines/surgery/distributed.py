@@ -7,6 +7,8 @@ data-parallel training sends for each task; what is held is tasks x columns / pr
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import torch
@@ -74,16 +76,16 @@ class World:
         return self.sum(whole)
 
 
-def join_world() -> World:
-    """The processes that `accelerate launch` or `torchrun` started with this one; alone, if nothing did."""
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
+@contextmanager
+def joined_world() -> Iterator[World]:
+    """The processes that were started for this job, `accelerate launch`'s or `torchrun`'s too; alone, if there are none."""
+    joins = int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized()
+    if joins:
         backend = "nccl" if torch.cuda.is_available() else "gloo"
         # Rollouts of one process may take long after those of another are done.
         dist.init_process_group(backend, timeout=timedelta(hours=2))
-    return World()
-
-
-def leave_world() -> None:
-    """So that no process waits for one that has ended."""
-    if dist.is_available() and dist.is_initialized():
-        dist.destroy_process_group()
+    try:
+        yield World()
+    finally:
+        if joins:
+            dist.destroy_process_group()

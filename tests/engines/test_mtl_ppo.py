@@ -54,7 +54,15 @@ def uninterrupted(tmp_path_factory):
 
 def test_every_step_reports_what_people_watch(uninterrupted):
     _, events = uninterrupted
-    for name in ("reward", "entropy", "clip_fraction", "ppo_kl", "value_loss", "grad_norm", "zero_advantage"):
+    for name in (
+        "train_reward_mean",
+        "entropy",
+        "clip_fraction",
+        "ppo_kl",
+        "value_loss",
+        "grad_norm",
+        "zero_advantage",
+    ):
         assert [step for step, _ in metrics(events, name)] == [1, 2, 3, 4, 5, 6], name
     for unit in ("simulation", "logic"):
         assert len(metrics(events, f"reward/{unit}")) == 6
@@ -201,7 +209,7 @@ def test_it_stops_when_validations_no_longer_improve_and_leaves_the_best(make_ru
     adapter = load_file(attempt.model / "adapter_model.safetensors")
     assert not any(tensor.any() for name, tensor in adapter.items() if "lora_B" in name)
     run(recipe(trainer=trainer), attempt)  # a retry of a job that is over trains no further
-    assert [step for step, _ in metrics(read_events(attempt), "reward")] == [1, 2, 3, 4]
+    assert [step for step, _ in metrics(read_events(attempt), "train_reward_mean")] == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("method", ["pooled", "equal", "gradvac", "pcgrad_placebo"])
@@ -212,7 +220,7 @@ def test_the_arms_of_a_comparison_ask_the_same_and_sample_the_same_at_first(
     attempt = make_run(method)
     run(recipe(mtl={"method": method, "stats_every": 2}, trainer={"total_epochs": 1}), attempt)
     found = read_events(attempt)
-    for name in ("reward", "entropy", "tokens"):
+    for name in ("train_reward_mean", "entropy", "tokens"):
         assert metrics(found, name)[0] == metrics(events, name)[0]
     assert metrics(found, "validation_reward_mean")[0] == metrics(events, "validation_reward_mean")[0]
     assert metrics(found, "conflict_rate")
@@ -245,7 +253,7 @@ def test_it_learns(make_run, read_events):
     attempt = make_run()
     fields = {
         "lora": None,
-        "data": {"train": "micro_logic", "train_items": 64, "val_items": 16, "train_batch_size": 16},
+        "data": {"train": ["micro_logic"], "train_items": 64, "val_items": 16, "train_batch_size": 16},
         "rollout": {"n": 8, "max_response_length": 2},
         "reward": {"lenient": True},
         "actor": {"optim": {"lr": 1e-3}, "ppo_mini_batch_size": 8},
@@ -254,7 +262,7 @@ def test_it_learns(make_run, read_events):
         "trainer": {"total_epochs": 4, "test_freq": 0, "early_stopping": False},
     }
     run(recipe(**fields), attempt)
-    rewards = [value for _, value in metrics(read_events(attempt), "reward")]
+    rewards = [value for _, value in metrics(read_events(attempt), "train_reward_mean")]
     assert sum(rewards[-3:]) / 3 > sum(rewards[:3]) / 3 + 0.15
 
 
@@ -271,8 +279,8 @@ def test_recipes_that_cannot_mean_what_they_say_are_refused(make_run):
         recipe(mtl={"temperature": 2.0})
     with pytest.raises(RecipeError, match="questions a step for 6 tasks"):
         run(recipe(data={"train_items": 4, "val_items": 2, "train_batch_size": 4}), make_run("few"))
-    with pytest.raises(RecipeError, match="'micro_poetry' is no task"):
-        run(recipe(data={"train": "micro_poetry"}), make_run("unknown"))
+    with pytest.raises(ValidationError, match="micro_poetry"):
+        recipe(data={"train": ["micro_poetry"]})
     with pytest.raises(RecipeError, match="no question of simulation"):
         run(recipe(rollout={"max_prompt_length": 2}), make_run("long"))
 
@@ -281,7 +289,7 @@ def test_training_on_what_is_validated_is_refused_unless_it_is_said(make_run, tm
     path = tmp_path / "copy.jsonl"
     path.write_text("".join(json.dumps({"prompt": f"copy {n}", "answer": str(n)}) + "\n" for n in range(20)))
     files = {"train_files": {"micro_simulation": str(path)}, "val_files": {"micro_simulation": str(path)}}
-    data = {"train": "micro_simulation", "train_batch_size": 4, "val_items": 4, **files}
+    data = {"train": ["micro_simulation"], "train_batch_size": 4, "val_items": 4, **files}
     with pytest.raises(RecipeError, match="4 of 4 evaluated questions are also trained on"):
         run(recipe(data=data), make_run("refused"))
     attempt = make_run("allowed")
@@ -295,28 +303,11 @@ def test_training_on_what_is_validated_is_refused_unless_it_is_said(make_run, tm
     assert json.loads((split.dir / "run.json").read_text())["contaminated"] == 0
 
 
-def test_two_processes_under_accelerate_come_to_what_one_comes_to(uninterrupted, tmp_path):
-    whole, events = uninterrupted
-    directory = tmp_path / "two"
-    directory.mkdir()
-    (directory / "recipe.yaml").write_text(json.dumps(json.loads(recipe().model_dump_json(by_alias=True))))
-    (directory / "launch.json").write_text(json.dumps({"attempt": 1, "name": "two", "inputs": {}}))
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
-    command += ["--num_machines", "1", "--main_process_port", "0"]
-    command += ["--mixed_precision", "no", "--dynamo_backend", "no"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*command, "-m", "engines", str(directory)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+def _two_alike(whole, events, directory):
+    """A run of two processes in `directory` came to what the one came to."""
     found = [json.loads(line) for line in (directory / "events.jsonl").read_text().splitlines()]
-    assert [event["kind"] for event in found].count("succeeded") == 1
     assert metrics(found, "tokens") == metrics(events, "tokens")
-    for name in ("reward", "grad_norm", "value_loss", "entropy", "validation_reward_mean"):
+    for name in ("train_reward_mean", "grad_norm", "value_loss", "entropy", "validation_reward_mean"):
         mine, theirs = metrics(found, name), metrics(events, name)
         assert [value for _, value in mine] == pytest.approx(
             [value for _, value in theirs], rel=1e-4, abs=1e-5
@@ -327,3 +318,39 @@ def test_two_processes_under_accelerate_come_to_what_one_comes_to(uninterrupted,
     assert max(float((ours[name] - both[name]).abs().max()) for name in ours) < 1e-4
     assert json.loads((directory / "run.json").read_text())["processes"] == 2
     assert (directory / "process-1" / "events.jsonl").exists()
+
+
+def _prepared(directory, body):
+    """A run directory as the daemon leaves it for a worker."""
+    directory.mkdir()
+    (directory / "recipe.yaml").write_text(body.model_dump_json(by_alias=True))
+    (directory / "launch.json").write_text(json.dumps({"attempt": 1, "name": "two", "inputs": {}}))
+    return directory
+
+
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+
+
+def test_two_processes_under_accelerate_come_to_what_one_comes_to(uninterrupted, tmp_path):
+    directory = _prepared(tmp_path / "two", recipe())
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
+    command += ["--num_machines", "1", "--main_process_port", "0"]
+    command += ["--mixed_precision", "no", "--dynamo_backend", "no", "-m", "engines", str(directory)]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    _two_alike(*uninterrupted, directory)
+
+
+def test_a_worker_starts_the_other_processes_itself_and_ends_with_them(uninterrupted, tmp_path):
+    body = recipe(trainer={"total_epochs": 3, "save_freq": 1, "processes": 2})
+    directory = _prepared(tmp_path / "two", body)
+    command = [sys.executable, "-P", "-m", "engines", str(directory)]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    _two_alike(*uninterrupted, directory)
+    refused = _prepared(
+        tmp_path / "refused", recipe(trainer={"processes": 2}, rollout={"max_prompt_length": 2})
+    )
+    command = [sys.executable, "-P", "-m", "engines", str(refused)]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=200)
+    assert done.returncode == 1

@@ -12,8 +12,8 @@ from engines.recipe.blocks import BaseRecipe, Block
 
 SOURCES = "\n".join(
     path.read_text()
-    for folder in ("ppo", "surgery")
-    for path in sorted((Path(engines.__file__).parent / folder).glob("*.py"))
+    for pattern in ("mtl_ppo.py", "ppo/*.py", "surgery/*.py")
+    for path in sorted(Path(engines.__file__).parent.glob(pattern))
 )
 
 

@@ -40,7 +40,7 @@ def everything(method="pcgrad", granularity="global"):
 def worker(rank, size, port, results, method, granularity):
     import os
 
-    from engines.surgery.distributed import join_world, leave_world
+    from engines.surgery.distributed import joined_world
 
     os.environ |= {
         "RANK": str(rank),
@@ -49,10 +49,10 @@ def worker(rank, size, port, results, method, granularity):
         "MASTER_PORT": port,
     }
     torch.set_num_threads(1)
-    assert join_world().size == size
-    found = everything(method, granularity)
+    with joined_world() as world:
+        assert world.size == size
+        found = everything(method, granularity)
     results.put((rank, {key: one.numpy() if hasattr(one, "numpy") else one for key, one in found.items()}))
-    leave_world()
 
 
 def free_port():
