@@ -48,6 +48,7 @@ def run(recipe: Recipe, run: Run) -> None:
         trainer = set_up(recipe, run, world, sandbox)
         before = snapshot(trainer.models)
         run.stopped_early = not trainer.train()
+        trainer.generator.close()
         if world.leads and not run.stopped_early:
             finish(trainer, before)
         world.wait()

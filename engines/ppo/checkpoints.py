@@ -2,6 +2,7 @@
 
 checkpoints/epoch_0005/   policy/ (what loaders of models read), weights.safetensors, learner.pt, trainer_state.json,
                           manifest.json (last: a directory without it was cut short and does not exist)
+checkpoints/start/        the policy that was started from, for what becomes of it to be told
 checkpoints/best/         the policy of the best validation
 checkpoints/final/ preempt/
 checkpoints/best.json latest.json     which they are
@@ -18,7 +19,7 @@ from typing import Any
 from engines.run import write_whole
 
 MANIFEST, STATE = "manifest.json", "trainer_state.json"
-BEST, FINAL, PREEMPT = "best", "final", "preempt"
+BEST, FINAL, PREEMPT, START = "best", "final", "preempt", "start"
 _COUNTED = re.compile(r"(epoch|step)_(\d+)")
 _PARTIAL = ".partial-"
 
@@ -45,10 +46,10 @@ class Checkpoints:
         place = self.directory / name
         shutil.rmtree(place, ignore_errors=True)
         partial.rename(place)
-        pointer = {"path": name, "step": state["step"], "epoch": state["epoch"]}
-        write_whole(
-            self.directory / ("best.json" if name == BEST else "latest.json"), json.dumps(pointer) + "\n"
-        )
+        if name != START:
+            pointer = {"path": name, "step": state["step"], "epoch": state["epoch"]}
+            file = "best.json" if name == BEST else "latest.json"
+            write_whole(self.directory / file, json.dumps(pointer) + "\n")
         self._leave_out_old()
         return place
 

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from engines.modeling.loading import save_model
 from engines.modeling.sources import moved
 from engines.ppo.batches import Row
-from engines.ppo.checkpoints import BEST, FINAL, PREEMPT, Checkpoints, name_of, state_of
+from engines.ppo.checkpoints import BEST, FINAL, PREEMPT, START, Checkpoints, name_of, state_of
 from engines.ppo.early_stop import Progress
 from engines.ppo.experience import Observer
 from engines.ppo.fields import MtlPpoRecipe
@@ -69,6 +69,8 @@ class Trainer:
         """To the last epoch, or until validations no longer improve. False where it was asked to stop before."""
         self._resume()
         self._log = SurgeryLog(self.run.dir, self.questions.units, self.done)
+        if not self.done:
+            self._save(START)
         if not self.done and self.recipe.trainer.val_before_train and self.recipe.trainer.test_freq:
             self._validate(0)
         for step in range(self.done + 1, self.total + 1):
@@ -171,7 +173,7 @@ class Trainer:
     def _write(self, directory: Path, name: str) -> None:
         policy = directory / "policy"
         save_model(self.models, self.tokenizer, policy, moved(self.made_from, self.run.model, policy))
-        if name != BEST:
+        if name not in (BEST, START):
             save_file(
                 {key: one.contiguous() for key, one in self.models.tensors().items()},
                 directory / "weights.safetensors",

@@ -1,5 +1,6 @@
 """The states that a training job kept, oldest first, as models that can be loaded."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ class Checkpoint:
 
 
 def checkpoints_of(trained: Path) -> list[Checkpoint]:
-    """Every complete checkpoint below a run directory: `epoch_0005/policy` of mtl_ppo, `checkpoint-500` of the others.
+    """Every complete checkpoint below a run directory: `start` to `final` of mtl_ppo, `checkpoint-500` of the others.
 
     Raises RecipeError where none was kept.
     """
@@ -34,10 +35,15 @@ def checkpoints_of(trained: Path) -> list[Checkpoint]:
 
 
 def _complete(folder: Path) -> Iterator[Checkpoint]:
-    for directory in folder.glob("epoch_*"):
-        policy = directory / "policy"
-        if (directory / "manifest.json").is_file() and _loadable(policy):
-            yield Checkpoint(directory.name, int(directory.name.removeprefix("epoch_")), policy)
+    whole = [d for d in folder.glob("*") if (d / "manifest.json").is_file() and _loadable(d / "policy")]
+    unit = "step" if any(d.name.startswith("step_") for d in whole) else "epoch"
+    places: dict[int, Path] = {}
+    for directory in sorted(whole):  # `final` comes after an epoch's own, and is the same policy
+        if directory.name in ("start", "final") or directory.name.startswith(f"{unit}_"):
+            state = json.loads((directory / "trainer_state.json").read_text(encoding="utf-8"))
+            places.setdefault(int(state[unit]), directory)
+    for number, directory in places.items():
+        yield Checkpoint(directory.name, number, directory / "policy")
     for directory in folder.glob("checkpoint-*"):
         if (directory / "trainer_state.json").is_file() and _loadable(directory):
             yield Checkpoint(directory.name, int(directory.name.removeprefix("checkpoint-")), directory)

@@ -174,3 +174,45 @@ def test_greedy_answers_are_not_asked_for_twice(tiny_model, make_run):
 def test_neither_task_nor_suite_is_refused(tiny_model):
     with pytest.raises(ValidationError, match="give a `task`, or a `suite`"):
         Recipe.model_validate({"engine": "eval", "model": {"base": str(tiny_model)}})
+
+
+def _kept(folder, tiny_model, rewards=()):
+    """A training run with three whole checkpoints and what a crash leaves of a fourth."""
+    for epoch, name in ((0, "start"), (2, "epoch_0002"), (4, "epoch_0004"), (4, "final"), (2, "best")):
+        policy = folder / "checkpoints" / name / "policy"
+        shutil.copytree(tiny_model, policy)
+        (policy.parent / "trainer_state.json").write_text(json.dumps({"epoch": epoch, "step": 10 * epoch}))
+        (policy.parent / "manifest.json").write_text("{}")
+    shutil.copytree(tiny_model, folder / "checkpoints" / "epoch_0008" / "policy")
+    lines = [
+        {"kind": "metrics", "step": e, "values": {"epoch": e, "train_reward_mean": r}} for e, r in rewards
+    ]
+    (folder / "events.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return folder
+
+
+def test_every_whole_checkpoint_is_evaluated_on_the_same_questions(
+    tiny_model, make_run, read_events, tmp_path
+):
+    trained = _kept(tmp_path / "trained", tiny_model, [(2, 0.1), (4, 0.2)])
+    attempt = make_run("evolution", inputs={"train": trained})
+    recipe = {"model": {"from": "train"}, "checkpoints": "all", "suite": {"tasks": ["amc", "supergpqa"]}}
+    run(_recipe(tiny_model, **recipe), attempt)
+    events = read_events(attempt)
+    assert [event["step"] for event in _kinds(events, "metrics")] == [0, 2, 4]
+    assert {"strict", "mean_domains", "domain.math"} <= set(_kinds(events, "metrics")[0]["values"])
+    [score] = [event for event in _kinds(events, "score") if event["name"] == "evolution"]
+    found = score["fields"]
+    assert found["epochs"] == [0, 2, 4] and set(found["domains"]) == {"math", "science"}
+    assert json.loads((attempt.dir / "evolution.json").read_text()) == found
+    assert not any(domain["forgotten"] for domain in found["domains"].values()), "the weights are the same"
+    assert not _kinds(events, "example"), "a comparison must not mix checkpoints"
+    for name in ("start", "epoch_0002", "epoch_0004"):
+        assert len(_lines(attempt.dir / name / "samples" / "amc.jsonl")) == 6
+
+
+def test_a_job_without_checkpoints_is_refused_with_what_to_do(tiny_model, make_run, tmp_path):
+    (tmp_path / "empty").mkdir()
+    attempt = make_run("evolution", inputs={"train": tmp_path / "empty"})
+    with pytest.raises(RecipeError, match="kept none in .*\nhint: train with `save_freq`"):
+        run(_recipe(tiny_model, model={"from": "train"}, checkpoints="all"), attempt)
