@@ -67,17 +67,27 @@ class Bench:
         self.updates += 1
 
     def pooled(self) -> None:
-        self.step(pooled(self.parameters, self.members, lambda turn: self.loss(turn, len(self.ids)), self.world))
+        self.step(
+            pooled(self.parameters, self.members, lambda turn: self.loss(turn, len(self.ids)), self.world)
+        )
 
     def operated(self, method: str, halved: bool = False) -> None:
         count = len(self.members)
         turns = [[own[: len(own) // 2], own[len(own) // 2 :]] if halved else [own] for own in self.members]
-        rows = collect(self.parameters, turns, lambda turn: self.loss(turn, len(self.members[0])), self.world, halved=halved)
+        rows = collect(
+            self.parameters,
+            turns,
+            lambda turn: self.loss(turn, len(self.members[0])),
+            self.world,
+            halved=halved,
+        )
         shares = torch.full((count,), 1 / count, dtype=torch.float64)
         targets = torch.zeros(count, count, dtype=torch.float64)
 
         def situation(_: str) -> Situation:
-            return Situation(torch.Generator().manual_seed(self.updates), shares, tuple(range(count)), targets)
+            return Situation(
+                torch.Generator().manual_seed(self.updates), shares, tuple(range(count)), targets
+            )
 
         self.step(operate(rows, self.groups, method, situation, self.world)[0])  # type: ignore[arg-type]
 
@@ -132,7 +142,9 @@ def main() -> None:
                 seconds.setdefault(name, []).append(clock() - began)
     count = sum(one.numel() for one in bench.parameters)
     what = "all weights" if arguments.full else "LoRA"
-    print(f"{arguments.tasks} tasks, {what}: {count:,} trained, medians of {arguments.rounds} updates in turns\n")
+    print(
+        f"{arguments.tasks} tasks, {what}: {count:,} trained, medians of {arguments.rounds} updates in turns\n"
+    )
     print(f"{'update':<38}{'seconds':>9}{'of pooled':>11}{'least..most':>16}")
     base = seconds["pooled"]
     for name, found in seconds.items():
