@@ -20,6 +20,7 @@ from engines.ppo.policy import ActorCritic
 from engines.ppo.questions import Questions, ask
 from engines.ppo.rollout import Rollout
 from engines.ppo.trainer import Trainer
+from engines.recipe.errors import RecipeError
 from engines.run import Run
 from engines.sandbox import Sandbox
 from engines.suite.catalog import suite_task
@@ -31,6 +32,11 @@ from engines.training import preflight
 
 def set_up(recipe: MtlPpoRecipe, run: Run, world: World, sandbox: Sandbox) -> Trainer:
     """Questions, models, generator and learner. Raises RecipeError for what could not mean what the recipe says."""
+    if recipe.rollout.use_vllm and world.size > 1:
+        raise RecipeError(
+            f"rollout.use_vllm: vLLM takes the connections between the {world.size} processes of this job for its own",
+            hint="give the job one GPU (`resources: {gpus: 1}`), or set `rollout.use_vllm: false`",
+        )
     device = _device(recipe, world)
     tokenizer = load_tokenizer(recipe.model, run)
     set_seed(run.seed)  # fresh adapters start from random numbers, the same in every process

@@ -348,9 +348,10 @@ def test_a_worker_starts_the_other_processes_itself_and_ends_with_them(uninterru
     done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     _two_alike(*uninterrupted, directory)
-    refused = _prepared(
-        tmp_path / "refused", recipe(trainer={"processes": 2}, rollout={"max_prompt_length": 2})
-    )
-    command = [sys.executable, "-P", "-m", "engines", str(refused)]
-    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=200)
-    assert done.returncode == 1
+
+
+def test_vllm_and_several_processes_are_refused_together_and_nothing_is_left_waiting(tmp_path):
+    body = recipe(trainer={"processes": 2}, rollout={"use_vllm": True})
+    command = [sys.executable, "-P", "-m", "engines", str(_prepared(tmp_path / "refused", body))]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=250)
+    assert done.returncode == 1 and "takes the connections between the 2 processes" in done.stderr
