@@ -50,7 +50,8 @@ def report(experiment: str, out: Path | None, axis: str | None, grader: str, as_
         known = ", ".join(found.axes) or "none"
         narrate(f"no plot against {AXES[axis]}: no job reports them; known: {known}")
     drawn = [plot for one in axes if (plot := plots.against_budget(found, one))]
-    rounds = [*plots.by_round(found), *plots.by_epoch(found)]
+    evolution = plots.by_epoch(found)
+    rounds = [*plots.by_round(found), *evolution]
     if out is not None:
         is_page = out.suffix.lower() == ".md"
         _write(found, out, [*drawn, *rounds] if is_page or axis is None else drawn)
@@ -61,7 +62,8 @@ def report(experiment: str, out: Path | None, axis: str | None, grader: str, as_
         from cockpit.report.text import print_report
 
         budget = [chart(plot, GRADERS.index(grader)) for plot in drawn[:1]]
-        print_report(found, [*budget, *(chart(plot) for plot in rounds)])
+        # Of the evolution the terminal shows the overview; a page has the domains of every job.
+        print_report(found, [*budget, *(chart(plot) for plot in rounds if plot not in evolution[1:])])
 
 
 def _check_suffix(out: Path) -> None:

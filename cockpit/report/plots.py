@@ -88,9 +88,23 @@ def by_round(report: Report) -> list[Plot]:
 
 
 def by_epoch(report: Report) -> list[Plot]:
-    """For each evaluated training job: the accuracy of every domain over its checkpoints."""
-    found = report.suite.evolution if report.suite else []
-    return [_evolution_plot(report, job, curves) for job, curves in found if len(curves["epochs"]) > 1]
+    """The mean over domains of every evaluated training job, then the domains of each."""
+    found = [one for one in (report.suite.evolution if report.suite else []) if len(one[1]["epochs"]) > 1]
+    if not found:
+        return []
+    lines = [Line(job.name.removeprefix("evolution-"), _mean_dots(curves)) for job, curves in found]
+    overview = Plot(
+        "evolution",
+        f"{report.name}: evolution",
+        "epoch",
+        "questions",
+        [Panel("accuracy, mean over domains,", lines)],
+    )
+    return [overview, *(_evolution_plot(report, job, curves) for job, curves in found)]
+
+
+def _mean_dots(found: dict[str, Any]) -> list[Dot]:
+    return [Dot(e, v, v, v) for e, v in zip(found["epochs"], found["mean_domains"], strict=True)]
 
 
 def _evolution_plot(report: Report, job: Job, found: dict[str, Any]) -> Plot:
@@ -105,13 +119,12 @@ def _evolution_plot(report: Report, job: Job, found: dict[str, Any]) -> Plot:
         )
         for name, one in found["domains"].items()
     ]
-    mean = [Dot(e, v, v, v) for e, v in zip(epochs, found["mean_domains"], strict=True)]
     return Plot(
         f"evolution-{job.id}",
-        f"{report.name}: evolution of {job.name.removesuffix('/evolution')}",
+        f"{report.name}: {job.name}",
         "epoch",
         "questions",
-        [Panel("accuracy by domain", domains), Panel("mean over domains", [Line("mean", mean)])],
+        [Panel("accuracy by domain", domains), Panel("mean over domains", [Line("mean", _mean_dots(found))])],
     )
 
 

@@ -47,9 +47,16 @@ class Effect:
     def text(self) -> str:
         """What may be said: of a method only where several seeds were trained."""
         if not self.significant:
-            return f"underpowered (MDE {100 * self.difference.resolvable:.1f} pp)"
+            return f"underpowered ({smallest_shown(self.difference)})"
         word = "better" if self.difference.value > 0 else "worse"
         return word if self.difference.seeds > 1 else f"{word}, this pair of checkpoints"
+
+
+def smallest_shown(found: Difference) -> str:
+    """The minimal detectable effect; two seeds that differ much could not show any."""
+    if found.resolvable > 1:
+        return "MDE over 100 pp: more seeds are needed"
+    return f"MDE {100 * found.resolvable:.1f} pp"
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,8 @@ class SuiteReport:
 
     baseline: Point
     arms: list[Point]
+    references: list[Point]
+    """What the arms started from, where it was evaluated."""
     domains: dict[str, str]
     """Of every task."""
     tasks_of_questions: list[str]
@@ -91,7 +100,7 @@ class SuiteReport:
 
 def build_suite(database: Database, experiment: Experiment, points: Sequence[Point]) -> SuiteReport | None:
     """The comparison of an experiment's suites; None where it evaluated none, or nothing was trained."""
-    trained = [point for point in points if next(iter(point.models.values())).trained]
+    trained = [p for p in points if next(iter(p.models.values())).trained and not p.is_reference]
     domains = _domains(points)
     if not trained or not domains:
         return None
@@ -103,6 +112,7 @@ def build_suite(database: Database, experiment: Experiment, points: Sequence[Poi
     return SuiteReport(
         baseline,
         arms,
+        [point for point in points if point.is_reference],
         domains,
         tasks,
         primary,
@@ -251,7 +261,7 @@ def recommendations(report: SuiteReport) -> list[str]:
     ]
     quiet = [e for e in report.primary if not e.significant]
     lines += [
-        f"{e.arm} against {e.baseline}: no recommendation: underpowered (MDE {100 * e.difference.resolvable:.1f} pp; "
+        f"{e.arm} against {e.baseline}: no recommendation: underpowered ({smallest_shown(e.difference)}; "
         f"seen {100 * e.difference.value:+.1f} pp, p {_p(e.p_adjusted)}).{_of_these(e.difference)}"
         for e in quiet
     ]

@@ -22,7 +22,7 @@ def suite_sections(report: SuiteReport) -> list[Section]:
         *_verdict(report),
         *_differences(report),
         _effects("By domain", "domain", report.by_domain),
-        _effects("By task", "task", report.by_task),
+        *_by_task(report),
         _conventions(report),
         *_training(report),
         *_evolution(report),
@@ -74,6 +74,13 @@ def _cells(effect: Effect) -> list[str]:
     ]
 
 
+def _by_task(report: SuiteReport) -> Iterable[Section]:
+    if len(report.domains) > len(
+        set(report.domains.values())
+    ):  # else it would say the same as that by domain
+        yield _effects("By task", "task", report.by_task)
+
+
 def _all(report: SuiteReport) -> list[Point]:
     return [report.baseline, *report.arms]
 
@@ -83,7 +90,7 @@ def _conventions(report: SuiteReport) -> Section:
     names = ("mean_domains", "mean_tasks", "strict", "robust")
     rows = [
         [point.label, str(len(point.models)), *(percent(point.mean(name)) for name in names)]
-        for point in _all(report)
+        for point in [*report.references, *_all(report)]
     ]
     headers = ["arm", "seeds", "mean of domains", "mean of tasks", "all questions", "lenient"]
     note = "Lenient: right wherever the answer was found without guessing; the others only where the task asks for it."

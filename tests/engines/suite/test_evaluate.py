@@ -214,5 +214,5 @@ def test_every_whole_checkpoint_is_evaluated_on_the_same_questions(
 def test_a_job_without_checkpoints_is_refused_with_what_to_do(tiny_model, make_run, tmp_path):
     (tmp_path / "empty").mkdir()
     attempt = make_run("evolution", inputs={"train": tmp_path / "empty"})
-    with pytest.raises(RecipeError, match="kept none in .*\nhint: train with `save_freq`"):
+    with pytest.raises(RecipeError, match=r"kept none in .*\nhint: train with `save_freq`"):
         run(_recipe(tiny_model, model={"from": "train"}, checkpoints="all"), attempt)
