@@ -43,7 +43,8 @@ class Panel:
 
     @property
     def with_intervals(self) -> bool:
-        return len(self.lines) <= MOST_INTERVALS
+        known = any(dot.low < dot.high for line in self.lines for dot in line.dots)
+        return known and len(self.lines) <= MOST_INTERVALS
 
 
 @dataclass(frozen=True)

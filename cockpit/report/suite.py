@@ -4,24 +4,23 @@ The question asked first is one: has the mean over domains changed? Domains and 
 adjusted by Holm's method. All is paired on the same questions and seeds.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from cockpit.comparison import SIGNIFICANT
 from cockpit.report.evaluations import Experiment
 from cockpit.report.points import Point
+from cockpit.report.suite_details import Flip, flips_of, unlike_fields
 from engines.statistics.crossed import Difference
 from engines.statistics.intervals import holm
 from engines.statistics.macro import macro_difference, macro_mean, macro_weights
 from store import metrics
 from store.database import Database
 from store.jobs import Job
-from store.results import get_example
 
 BASELINES = ("baseline", "pooled", "equal")
 """Arms that the others are held against, where one is called so; else the first that was trained."""
-MOST_FLIPS = 5
 
 
 @dataclass(frozen=True)
@@ -60,21 +59,6 @@ def smallest_shown(found: Difference) -> str:
 
 
 @dataclass(frozen=True)
-class Flip:
-    """A question that one of two got right."""
-
-    arm: str
-    question: str
-    gained: bool
-    """The arm is right where the baseline is wrong."""
-    gold: str
-    before: str
-    after: str
-    jobs: tuple[int, int]
-    """Baseline's and arm's evaluation."""
-
-
-@dataclass(frozen=True)
 class SuiteReport:
     """The arms in the order of the recipe, and every difference from the baseline."""
 
@@ -92,7 +76,7 @@ class SuiteReport:
     """By arm: the last value of each training metric, as the mean over seeds."""
     evolution: list[tuple[Job, dict[str, Any]]]
     """Learning curves, by the job that measured them."""
-    flips: list["Flip"]
+    flips: list[Flip]
     """Questions on which an arm and the baseline of its first seed disagree: a few of each kind."""
     unlike: dict[str, list[str]]
     """By arm: the fields of the training recipe in which it differs from the baseline, seeds apart."""
@@ -124,8 +108,8 @@ def build_suite(database: Database, experiment: Experiment, points: Sequence[Poi
             for job in experiment.jobs
             if (score := experiment.scores[job.id].get("evolution")) is not None
         ],
-        [flip for arm in arms for flip in _flips(database, baseline, arm)],
-        {arm.label: _unlike(baseline, arm) for arm in arms},
+        [flip for arm in arms for flip in flips_of(database, baseline, arm)],
+        {arm.label: unlike_fields(baseline, arm) for arm in arms},
     )
 
 
@@ -206,78 +190,3 @@ def _last_metrics(database: Database, points: Sequence[Point]) -> dict[str, dict
                 values.setdefault(series.name, []).append(series.last_value)
         found[point.label] = {name: sum(of) / len(of) for name, of in values.items() if len(of) == len(ids)}
     return found
-
-
-def _flips(database: Database, baseline: Point, arm: Point) -> Iterator[Flip]:
-    """The first questions of each kind in the order of their hashes: nobody picked them."""
-    seed = min(baseline.models.keys() & arm.models.keys(), default=None)
-    if seed is None:
-        return
-    first, second = baseline.models[seed], arm.models[seed]
-    pairs = list(zip(first.questions, first.shares["strict"], second.shares["strict"], strict=True))
-    jobs = first.job.id, second.job.id
-    for gained in (False, True):
-        flipped = [q for q, before, after in pairs if (after > before if gained else after < before)]
-        for question in sorted(flipped, key=lambda q: q.partition("/")[2])[:MOST_FLIPS]:
-            examples = [get_example(database, job, question, 0) for job in jobs]
-            fields = [example.fields if example else {} for example in examples]
-            said = [str(one.get("extracted") or "no answer") for one in fields]
-            yield Flip(arm.label, question, gained, str(fields[0].get("gold", "")), said[0], said[1], jobs)
-
-
-def _unlike(baseline: Point, arm: Point) -> list[str]:
-    """Dotted fields with different values, of the models of the first common seed."""
-    seed = min(baseline.models.keys() & arm.models.keys(), default=None)
-    if seed is None:
-        return []
-    first, second = (dict(_flat(point.models[seed].model.recipe)) for point in (baseline, arm))
-    return [
-        f"{key}: {first.get(key)} -> {second.get(key)}"
-        for key in sorted(first.keys() | second.keys())
-        if first.get(key) != second.get(key)
-    ]
-
-
-def _flat(value: Mapping[str, Any], above: str = "") -> list[tuple[str, Any]]:
-    pairs: list[tuple[str, Any]] = []
-    for key, inner in value.items():
-        name = f"{above}{key}"
-        pairs += _flat(inner, f"{name}.") if isinstance(inner, dict) else [(name, inner)]
-    return pairs
-
-
-def recommendations(report: SuiteReport) -> list[str]:
-    """Only what a significant effect supports, with its number; else that nothing is, and what would have shown."""
-    lines = [
-        f"{e.arm} {'raises' if e.difference.value > 0 else 'lowers'} {e.what} by {100 * e.difference.value:+.1f} pp "
-        f"against {e.baseline} (95 % {100 * e.difference.low:+.1f} to {100 * e.difference.high:+.1f}, p {_p(e.p_adjusted)})."
-        + (
-            ""
-            if e.difference.seeds > 1
-            else " One seed each: this is about these two checkpoints, not the methods."
-        )
-        for e in [*report.primary, *report.by_domain]
-        if e.significant
-    ]
-    quiet = [e for e in report.primary if not e.significant]
-    lines += [
-        f"{e.arm} against {e.baseline}: no recommendation: underpowered ({smallest_shown(e.difference)}; "
-        f"seen {100 * e.difference.value:+.1f} pp, p {_p(e.p_adjusted)}).{_of_these(e.difference)}"
-        for e in quiet
-    ]
-    return lines
-
-
-def _of_these(found: Difference) -> str:
-    """Few seeds say little about a method, and may still say much about the models that they gave."""
-    if found.of_these is None or found.of_these[2] >= SIGNIFICANT:
-        return ""
-    low, high, p = found.of_these
-    return (
-        f" The models of these {found.seeds} seeds do differ ({100 * low:+.1f} to {100 * high:+.1f} pp over questions "
-        f"alone, p {_p(p)}); those of other seeds may not."
-    )
-
-
-def _p(p: float) -> str:
-    return "< 0.0001" if p < 1e-4 else f"= {p:.4f}"

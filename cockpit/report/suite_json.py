@@ -3,7 +3,8 @@
 from dataclasses import asdict
 from typing import Any
 
-from cockpit.report.suite import Effect, SuiteReport, recommendations
+from cockpit.report.suite import Effect, SuiteReport
+from cockpit.report.suite_words import recommendations
 
 SCHEMA = 1
 

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from cockpit.figures import percent
 from cockpit.report.points import Point
 from cockpit.report.section import Section
-from cockpit.report.suite import Effect, SuiteReport, recommendations
+from cockpit.report.suite import Effect, SuiteReport
+from cockpit.report.suite_words import recommendations
 
 _DYNAMICS = (
     "validation_reward_mean", "train_reward_mean", "kl", "entropy", "response_length", "explained_variance", "clip_fraction",

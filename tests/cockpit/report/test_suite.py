@@ -12,8 +12,9 @@ from cockpit.cli.report import report
 from cockpit.report.contents import build
 from cockpit.report.evaluations import Evaluation
 from cockpit.report.points import Point
-from cockpit.report.suite import compare_arms, recommendations
+from cockpit.report.suite import compare_arms
 from cockpit.report.suite_json import suite_json
+from cockpit.report.suite_words import recommendations
 from engines.statistics.macro import macro_difference, macro_mean, macro_weights
 from store.database import Database
 
@@ -183,7 +184,6 @@ def test_the_report_is_shown_and_written_with_plots_and_json(
     for title in (
         "Verdict",
         "By domain",
-        "By task",
         "Evolution: curves",
         "Gained by pcgrad",
         "Recommendations",
