@@ -20,6 +20,8 @@ TOGETHER = (
     ("lm_loss", "jepa_loss", "panel/jepa_loss"),
     ("margin", "panel/margin", "retrieval", "panel/retrieval"),
     ("dev_accuracy_strict", "dev_accuracy_robust"),
+    ("train_reward_mean", "validation_reward_mean"),
+    ("mean_domains", "strict"),
 )
 """Metrics that share a chart, in the order of the charts."""
 

@@ -88,6 +88,9 @@ def _checkpoints(
     run.events.progress(len(kept), len(kept), "checkpoint")
     found = analyse(points, training_rewards(trained))
     run.events.emit("score", name="evolution", value=found["best_epoch"], fields=found)
+    for domain, one in found["domains"].items():
+        run.events.emit("score", name=f"best_epoch.{domain}", value=one["best_epoch"])
+        run.events.emit("score", name=f"regret.{domain}", value=one["regret_of_global_stop"])
     write_whole(run.dir / "evolution.json", json.dumps(found, indent=2) + "\n")
     run.events.emit("artifact", name="evolution", path="evolution.json")
     return True
