@@ -29,7 +29,7 @@ def check_installed(method: str) -> None:
     if missing:
         raise RecipeError(
             f"mtl.method: `{method}` needs packages that are not installed: {', '.join(missing)}",
-            hint=f"`pip install {' '.join(NEEDS[method])}`, or use `equal`, `pcgrad`, `gradvac` or `normalized`",
+            hint="`pip install 'tunedeck[surgery]'`, or use `equal`, `pcgrad`, `gradvac` or `normalized`",
         )
 
 
