@@ -124,7 +124,7 @@ def test_a_method_whose_packages_are_missing_is_refused_with_what_to_install(mon
         RecipeError, match="`upgrad` needs packages that are not installed: torchjd, qpsolvers"
     ) as error:
         check_installed("upgrad")
-    assert "pip install torchjd" in error.value.hint
+    assert "tunedeck[surgery]" in error.value.hint
     check_installed("pcgrad")
 
 
