@@ -99,6 +99,15 @@ def claim(
         return read_job(connection, chosen.job_id), chosen.devices
 
 
+def gpus_wanted(database: Database) -> bool:
+    """Whether a job waits that would take a GPU."""
+    waits = select(jobs.c.id).where(
+        jobs.c.status == Status.QUEUED, ~jobs.c.held, func.coalesce(jobs.c.gpus, 1) > 0
+    )
+    with database.read() as connection:
+        return connection.execute(waits.limit(1)).first() is not None
+
+
 def next_start(database: Database) -> float | None:
     """When the first of the queued jobs that wait for a time may start, in Unix seconds."""
     query = select(func.min(jobs.c.not_before)).where(

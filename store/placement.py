@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, false, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, false, func, or_, select
 
 from store.schema import ACTIVE, Status, gpu_reservations, groups, jobs
 
@@ -47,7 +47,7 @@ def choose(connection: Connection, supply: Supply, now: float) -> Choice | None:
         .limit(1)
     )
     first = connection.execute(ready.where(wanted > 0, _may_fit(wanted, supply))).first()
-    if first is not None and (devices := _place(first, supply, _reserved(connection))):
+    if first is not None and (devices := _place(first.gpus, first.gpu_memory, supply, _reserved(connection))):
         return Choice(first.id, devices, first.gpu_memory)
     if _busy_slots(connection) < supply.cpu_slots:
         first = connection.execute(ready.where(wanted == 0)).first()
@@ -91,16 +91,16 @@ def _reserved(connection: Connection) -> dict[str, list[int | None]]:
     return taken
 
 
-def _place(job: Row[Any], supply: Supply, taken: dict[str, list[int | None]]) -> list[str]:
-    """The job's cards; none where it has to wait."""
-    if job.gpu_memory is None:
+def _place(count: int, share: int | None, supply: Supply, taken: dict[str, list[int | None]]) -> list[str]:
+    """The job's cards, whole or a share of so many bytes of each; none where it has to wait."""
+    if share is None:
         fitting = [uuid for uuid in supply.gpus if uuid not in taken]
     else:
         room = {uuid: _room(supply.memory.get(uuid, 0), taken.get(uuid, [])) for uuid in supply.gpus}
-        fitting = [uuid for uuid in supply.gpus if room[uuid] >= job.gpu_memory]
+        fitting = [uuid for uuid in supply.gpus if room[uuid] >= share]
         # The fullest first: cards that nobody uses stay whole for jobs that need one. Sorting keeps the preferred order.
         fitting.sort(key=lambda uuid: (uuid not in taken, room[uuid] if uuid in taken else 0))
-    return fitting[: job.gpus] if len(fitting) >= job.gpus else []
+    return fitting[:count] if len(fitting) >= count else []
 
 
 def _room(size: int, taken: list[int | None]) -> int:
