@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
+from daemon.calendar import Calendar
 from daemon.gpus.cards import open_driver
 from daemon.gpus.desk import Desk
 from daemon.gpus.settings import GpuSettings, read_settings
@@ -57,21 +58,26 @@ def serve(database: Database, settings: GpuSettings, cpu_slots: int, cores: int)
     stop = _stop_flag(nudges)
     threads = max(1, cores // max(1, cpu_slots))
     scheduler = Scheduler(database, Machine(cpu_slots, threads), gpus)
+    calendar = Calendar(database)
     machine.announce(database, cpu_slots, gpus.entries())
     log.info("started: %d CPU slots, %d GPUs, home %s", cpu_slots, gpus.count, database.home)
     while True:
         wish = None
+        pause = IDLE_SECONDS
         try:
             wish = machine.take_wish(database)
             scheduler.stopping_jobs |= wish == "stop-jobs"
+            if not scheduler.stopping_jobs:
+                pause = min(pause, calendar.round())
             active = 0 if stop or wish == "stop" else scheduler.tick()
+            pause = min(pause, scheduler.seconds_to_next())
         except Exception:
             # One bad round (a full disk, say) must not take the queue down; the next one starts from the store.
             log.exception("this round failed")
             active = 1
         if stop or wish == "stop" or (scheduler.stopping_jobs and not active):
             break
-        _wait_for_nudge(nudges, min(BUSY_SECONDS if active else IDLE_SECONDS, scheduler.seconds_to_next()))
+        _wait_for_nudge(nudges, min(BUSY_SECONDS, pause) if active else pause)
     machine.take_leave(database)
     log.info("stopped")
     return 0

@@ -37,6 +37,8 @@ def undo_cancel(database: Database, job_id: int) -> Job:
     """Takes back the cancel of a job that was waiting: it has its place, its hold and its dependents again."""
     with database.write() as connection:
         job = read_job(connection, job_id)
+        if job.status in WAITING:
+            return job  # it came back with a job that it needs, a moment ago
         if job.status is not Status.CANCELLED or job.reason != NEVER_STARTED:
             was = job.reason if job.status is Status.CANCELLED and job.reason else f"is {job.status}"
             raise StoreError(

@@ -87,6 +87,11 @@ def foreign(text: str) -> str:
     return "\n".join(plain_lines(text)) if sys.stdout.isatty() else text
 
 
+def moment(at: float | None) -> str:
+    """A time in local words."""
+    return "never" if at is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+
+
 def running_seconds(job: Job, now: Callable[[], float] = time.time) -> float | None:
     return None if job.started_at is None else (job.ended_at or now()) - job.started_at
 
