@@ -1,5 +1,6 @@
 """Commands that read the queue: jobs, show, why."""
 
+import json
 import time
 from dataclasses import asdict
 from typing import Any
@@ -94,7 +95,10 @@ def show(job_id: int, as_json: bool) -> None:
         usage = attempt.usage or {}
         took = span((attempt.ended_at or time.time()) - (attempt.started_at or attempt.claimed_at))
         cpu = f", {usage['cpu_seconds']:.1f} CPU s" if "cpu_seconds" in usage else ""
-        click.echo(f"attempt {attempt.number:<3} {attempt.outcome or 'runs'}, {took}{cpu}")
+        where = f", on {', '.join(attempt.devices)}" if attempt.devices else ""
+        changed = f", with {json.dumps(attempt.changes)}" if attempt.changes else ""
+        said = f"attempt {attempt.number:<3} {attempt.outcome or 'runs'}, {took}{cpu}{where}{changed}"
+        click.echo(output.clean(said))
     for score in scores:
         interval = score.fields
         bounds = [figure(score.name, interval[end]) for end in ("low", "high") if end in interval]

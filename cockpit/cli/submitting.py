@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -148,7 +149,7 @@ def check(recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:
             }
             for job in plan.jobs
         ]
-        print_json({"name": plan.name, "jobs": jobs})
+        print_json({"name": plan.name, "cron": plan.experiment.cron, "jobs": jobs})
         return
     rows = [
         [job.name, job.engine, ", ".join(needed for needed, _ in job.needs), _gist(job.recipe)]
@@ -158,6 +159,10 @@ def check(recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:
     for job in plan.jobs:
         for remark in job.recipe.remarks():
             narrate(f"warning: {job.name}: {remark}")
+    if cron := plan.experiment.cron:
+        from engines.recipe.cron import next_time
+
+        narrate(f"queued at `{cron}`, next {output.moment(next_time(cron, time.time()))}")
     narrate(f"{plan.file}: {len(plan.jobs)} jobs, no mistakes found")
 
 

@@ -51,7 +51,10 @@ def read_settings(path: Path) -> GpuSettings:
     except ValidationError as error:
         wrong = error.errors(include_url=False)[0]
         where = ".".join(map(str, wrong["loc"]))
-        raise RecipeError(f"{path}: {where}: {wrong['msg']}", hint="see `daemon/gpus/settings.py`") from error
+        raise RecipeError(
+            f"{path}: {where}: {wrong['msg']}",
+            hint=f"`gpus:` may hold: {', '.join(GpuSettings.model_fields)}",
+        ) from error
 
 
 def _is(card: Card, selector: str) -> bool:

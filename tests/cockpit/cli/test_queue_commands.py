@@ -99,7 +99,9 @@ def test_mistakes_about_order_and_time_are_found_before_anything_is_queued(
 def test_a_recipe_with_cron_becomes_a_schedule_that_can_be_paused_and_removed(
     tunedeck: Tunedeck, recipe: Callable[[str], str], database: Database
 ) -> None:
-    done = tunedeck("submit", recipe("engine: command\nargv: [echo]\ncron: 0 22 * * 1-5"))
+    name = recipe("engine: command\nargv: [echo]\ncron: 0 22 * * 1-5")
+    assert "queued at `0 22 * * 1-5`, next 20" in tunedeck("check", name).stderr
+    done = tunedeck("submit", name)
 
     assert (done.returncode, done.stdout) == (0, "")
     assert "schedule 1 (r): 1 jobs at `0 22 * * 1-5`, next 20" in done.stderr

@@ -3,6 +3,7 @@
 # ruff: noqa: N802, N815 - the names are the library's
 
 import os
+import subprocess
 import sys
 from types import SimpleNamespace
 from typing import Any
@@ -129,14 +130,18 @@ def test_a_machine_without_a_driver_has_no_cards(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_job_owns_its_worker_and_its_descendants_and_nobody_else(tmp_path: Any) -> None:
-    worker = identify(os.getppid())
+    worker = identify(os.getpid())
     job = GpuJob(5, 1, ("A",), worker, tmp_path, 0.0, 0.0)  # type: ignore[arg-type]
-
-    assert owner_of(os.getpid(), [job]) == 5
-    assert owner_of(1, [job]) is None
-    gone = GpuJob(5, 1, ("A",), {**worker, "start_ticks": 1}, tmp_path, 0.0, 0.0)  # type: ignore[typeddict-item]
-    assert owner_of(os.getpid(), [gone]) is None  # the same pid, and another process
-    assert describe(os.getpid()).startswith(f"pid {os.getpid()} (")
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        assert owner_of(os.getpid(), [job]) == 5
+        assert owner_of(child.pid, [job]) == 5
+        assert owner_of(1, [job]) is None
+        gone = GpuJob(5, 1, ("A",), {**worker, "start_ticks": 1}, tmp_path, 0.0, 0.0)  # type: ignore[typeddict-item]
+        assert owner_of(child.pid, [gone]) is None  # the same pid, and another process
+        assert describe(child.pid).startswith(f"pid {child.pid} (python")
+    finally:
+        child.communicate()
 
 
 def test_unclear_cards_can_be_allowed_but_a_foreign_process_never(tmp_path: Any) -> None:
