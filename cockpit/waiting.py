@@ -18,8 +18,10 @@ def explain_wait(database: Database, job: Job) -> str:
         return job.reason or "it is not waiting"
     if job.held:
         reason = job.reason or ""
-        because = f" ({reason.removeprefix('held: ')})" if reason.startswith("held: ") else ""
-        return f"it is held{because}; `tunedeck release {job.id}` lets it go"
+        if reason.startswith("held: "):
+            release = f"`tunedeck release -e {job.experiment_id}` lets them go"
+            return f"it is held with its experiment, as {reason.removeprefix('held: ')}; {release}"
+        return f"it is held; `tunedeck release {job.id}` lets it go"
     if job.status is Status.BLOCKED:
         waits_for = [n for n, _ in jobs.needs_of(database, job.id) if n.status is not Status.SUCCEEDED]
         return "it needs " + ", ".join(f"`{n.name}` (job {n.id}, {n.status})" for n in waits_for)

@@ -157,3 +157,20 @@ def test_why_says_when_a_job_starts(
     start_daemon()
 
     assert "it starts at 2999-01-01 10:00:00" in tunedeck("why", "1").stdout
+
+
+def test_a_sweep_that_fails_is_held_says_why_and_is_released_as_a_whole(
+    tunedeck: Tunedeck, recipe: Callable[[str], str], database: Database, start_daemon: Callable[..., object]
+) -> None:
+    text = "hold_after: {failures: 2}\njobs: {a: {engine: command, argv: ['false'], matrix: {seed: [1, 2, 3, 4, 5]}}}"
+    tunedeck("submit", recipe(text))
+    start_daemon("--cpu-slots", "1")
+    assert tunedeck("wait", "1", "2").returncode == 1
+
+    assert [job.held for job in jobs.list_jobs(database)] == [False, False, True, True, True]
+    said = tunedeck("why", "4").stdout
+    assert "held with its experiment, as 2 jobs of its experiment failed within 60 s each" in said
+    assert "`tunedeck release -e 1` lets them go" in said
+    assert tunedeck("release", "-e", "1").returncode == 0
+    assert tunedeck("wait", "3", "4").returncode == 1
+    assert jobs.get_job(database, 5).held
