@@ -27,19 +27,24 @@ LOG_TAIL_BYTES = 256 * 1024
 def read_slots(database: Database) -> SlotsRead:
     counts = jobs.count_by_status(database)
     daemon = machine.get_daemon(database)
-    owners = machine.reservations(database)
+    held = machine.reservations(database)
+    owners = {owner.job_id for on_card in held.values() for owner in on_card}
     active = sum(counts.get(status, 0) for status in ACTIVE)
     running = machine.daemon_is_running(database.home)
     return SlotsRead(
         Slots(
             counts=tuple(sorted(counts.items())),
-            cpu_taken=max(active - len(set(owners.values())), 0),
+            cpu_taken=max(active - len(owners), 0),
             cpu_slots=daemon.cpu_slots if daemon else 0,
-            gpus=tuple(owners.get(str(gpu.get("uuid"))) for gpu in daemon.gpus) if daemon else (),
+            gpus=tuple(_holder(held.get(str(gpu.get("uuid")), [])) for gpu in daemon.gpus) if daemon else (),
             daemon_running=running,
             daemon_pid=daemon.pid if daemon and running else None,
         )
     )
+
+
+def _holder(on_card: list[machine.Reservation]) -> int | None:
+    return on_card[0].job_id if on_card else None
 
 
 def read_queue(

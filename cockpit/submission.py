@@ -2,15 +2,21 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
+from engines.recipe.cron import next_time
+from engines.recipe.errors import RecipeError
 from engines.recipe.expand import Plan, load_recipe
-from store import lifecycle, machine
+from engines.recipe.sizes import bytes_of
+from engines.recipe.times import time_of
+from store import lifecycle, machine, schedules
 from store.database import Database
 from store.lifecycle import NewJob
+from store.schedules import Schedule
 
 PATCH_LIMIT_BYTES = 4 << 20
 RECORDED_PACKAGES = (
@@ -32,23 +38,63 @@ def submit_plan(
     priority: int | None = None,
     held: bool = False,
     name: str | None = None,
+    at: str | None = None,
+    key: str | None = None,
 ) -> tuple[int, list[int]]:
-    """Queues a plan's jobs, all or none, and wakes the daemon. `overrides` are those that went into the plan."""
+    """Queues a plan's jobs, all or none, and wakes the daemon. `overrides` are those that went into the plan.
+
+    `at` is a time for all of them; under a `key` they are queued only once. A plan with `cron` is for `schedule_plan`.
+    """
+    if plan.experiment.cron is not None:
+        raise RecipeError(
+            f"{plan.file}: has `cron: {plan.experiment.cron}`, and this queues jobs once",
+            hint="`tunedeck submit` makes a schedule of it",
+        )
+    jobs = new_jobs(plan, priority, at)
     experiment_id, job_ids = lifecycle.enqueue(
-        database,
-        name or plan.name,
-        new_jobs(plan, priority),
-        recipe_path=str(Path(plan.file).absolute()),
-        recipe_text=plan.text,
-        provenance=provenance(Path.cwd(), overrides),
-        held=held,
+        database, name or plan.name, jobs, held=held, key=key, **_values(plan, overrides)
     )
     machine.nudge(database.home)
     return experiment_id, job_ids
 
 
-def new_jobs(plan: Plan, priority: int | None = None) -> list[NewJob]:
-    """The plan's jobs as the queue takes them."""
+def schedule_plan(
+    database: Database,
+    plan: Plan,
+    *,
+    overrides: Sequence[str] = (),
+    priority: int | None = None,
+    name: str | None = None,
+) -> Schedule:
+    """Makes a schedule of a plan with `cron`: its jobs as they are now are queued at each of its times."""
+    assert plan.experiment.cron is not None
+    cron = plan.experiment.cron
+    schedule_id = schedules.add_schedule(
+        database,
+        name or plan.name,
+        cron,
+        next_time(cron, time.time()),
+        new_jobs(plan, priority),
+        **_values(plan, overrides),
+    )
+    machine.nudge(database.home)
+    return schedules.get_schedule(database, schedule_id)
+
+
+def _values(plan: Plan, overrides: Sequence[str]) -> dict[str, Any]:
+    """What is kept of a submission beside its jobs."""
+    rule = plan.experiment.hold_after
+    return {
+        "recipe_path": str(Path(plan.file).absolute()),
+        "recipe_text": plan.text,
+        "provenance": provenance(Path.cwd(), overrides),
+        "hold_after": None if rule is None else rule.model_dump(),
+    }
+
+
+def new_jobs(plan: Plan, priority: int | None = None, at: str | None = None) -> list[NewJob]:
+    """The plan's jobs as the queue takes them. `at` goes before what the recipe says."""
+    now = time.time()
     return [
         NewJob(
             name=job.name,
@@ -58,6 +104,9 @@ def new_jobs(plan: Plan, priority: int | None = None) -> list[NewJob]:
             gpus=None if job.recipe.resources.gpus == "auto" else job.recipe.resources.gpus,
             priority=job.recipe.priority if priority is None else priority,
             retries=job.recipe.retry.times,
+            gpu_memory=bytes_of(size) if (size := job.recipe.resources.gpu_memory) else None,
+            group=job.recipe.group,
+            not_before=time_of(when, now) if (when := at or job.recipe.at) else None,
         )
         for job in plan.jobs
     ]

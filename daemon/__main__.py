@@ -12,9 +12,13 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from daemon.gpus import list_gpus
+from daemon.calendar import Calendar
+from daemon.gpus.cards import open_driver
+from daemon.gpus.desk import Desk
+from daemon.gpus.settings import GpuSettings, read_settings
 from daemon.launch import Machine
 from daemon.scheduler import Scheduler
+from engines.recipe.errors import RecipeError
 from store import machine, paths
 from store.database import Database, open_database
 
@@ -40,31 +44,41 @@ def main() -> int:
     if not _take_lock(arguments.home):
         log.error("another daemon runs in %s", arguments.home)
         return 1
-    return serve(open_database(arguments.home), arguments.cpu_slots, cores)
+    try:
+        settings = read_settings(paths.config(arguments.home))
+    except RecipeError as error:
+        log.error("%s", error)
+        return 1
+    return serve(open_database(arguments.home), settings, arguments.cpu_slots, cores)
 
 
-def serve(database: Database, cpu_slots: int, cores: int) -> int:
+def serve(database: Database, settings: GpuSettings, cpu_slots: int, cores: int) -> int:
     """Rounds of the scheduler until SIGTERM or a wish to stop."""
-    gpus = list_gpus()
+    gpus = Desk(database, open_driver(), settings)
     nudges = _listen(database.home)
     stop = _stop_flag(nudges)
     threads = max(1, cores // max(1, cpu_slots))
-    scheduler = Scheduler(database, Machine(cpu_slots, tuple(gpus), threads))
-    machine.announce(database, cpu_slots, gpus)
-    log.info("started: %d CPU slots, %d GPUs, home %s", cpu_slots, len(gpus), database.home)
+    scheduler = Scheduler(database, Machine(cpu_slots, threads), gpus)
+    calendar = Calendar(database)
+    machine.announce(database, cpu_slots, gpus.entries())
+    log.info("started: %d CPU slots, %d GPUs, home %s", cpu_slots, gpus.count, database.home)
     while True:
         wish = None
+        pause = IDLE_SECONDS
         try:
             wish = machine.take_wish(database)
             scheduler.stopping_jobs |= wish == "stop-jobs"
+            if not scheduler.stopping_jobs:
+                pause = min(pause, calendar.round())
             active = 0 if stop or wish == "stop" else scheduler.tick()
+            pause = min(pause, scheduler.seconds_to_next())
         except Exception:
             # One bad round (a full disk, say) must not take the queue down; the next one starts from the store.
             log.exception("this round failed")
             active = 1
         if stop or wish == "stop" or (scheduler.stopping_jobs and not active):
             break
-        _wait_for_nudge(nudges, BUSY_SECONDS if active else IDLE_SECONDS)
+        _wait_for_nudge(nudges, min(BUSY_SECONDS, pause) if active else pause)
     machine.take_leave(database)
     log.info("stopped")
     return 0

@@ -4,17 +4,22 @@ import fcntl
 import json
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
 from daemon.supervisor import EXIT_NAME, LAUNCH_NAME, LOCK_NAME, PROCESS_NAME
 from engines.recipe.document import write_document
-from store import jobs, paths
+from engines.recipe.merging import merged
+from store import jobs, lifecycle, paths
 from store.database import Database
 from store.jobs import Job
 from store.results import get_experiment
 
+RECIPE_NAME = "recipe.yaml"
+CHANGED_RECIPE_NAME = "recipe-{}.yaml"
+"""Of an attempt that follows a lack of memory; the first stays as it was submitted."""
 GRACE_SECONDS = 30.0
 """How long a worker may take to write its checkpoint after SIGTERM."""
 
@@ -24,7 +29,6 @@ class Machine:
     """What the daemon gives out."""
 
     cpu_slots: int
-    gpus: tuple[dict[str, Any], ...]
     threads: int
     """CPU threads of a job without a GPU."""
 
@@ -33,7 +37,8 @@ def start(database: Database, machine: Machine, job: Job, devices: list[str]) ->
     """Starts the supervisor of a job's current attempt. Returns at once."""
     run_dir = database.run_dir(job.id)
     run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _freeze(database, run_dir, job, devices, machine)
+    job, recipe_name = _with_fallbacks(database, run_dir, job)
+    _freeze(database, run_dir, job, recipe_name, devices, machine)
     lock = os.open(run_dir / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -81,15 +86,36 @@ def is_supervised(run_dir: Path) -> bool:
     return False
 
 
-def _freeze(database: Database, run_dir: Path, job: Job, devices: list[str], machine: Machine) -> None:
-    """Writes what this attempt runs. The recipe is written once and never again."""
+def _with_fallbacks(database: Database, run_dir: Path, job: Job) -> tuple[Job, str]:
+    """The job as this attempt runs it, and the name of its recipe file: changed after it has run out of memory."""
+    _write_recipe(run_dir / RECIPE_NAME, job.recipe)
+    steps = (job.recipe.get("retry", {}).get("on_oom") or [])[: job.fallbacks]
+    if not steps:
+        return job, RECIPE_NAME
+    changes: dict[str, Any] = reduce(merged, steps, {})
+    changed = replace(job, recipe=merged(job.recipe, changes))
+    name = CHANGED_RECIPE_NAME.format(job.attempt)
+    _write_recipe(run_dir / name, changed.recipe)
+    lifecycle.record_changes(database, job, changes)
+    return changed, name
+
+
+def _write_recipe(path: Path, recipe: dict[str, Any]) -> None:
+    """Once and never again."""
+    if not path.exists():
+        temporary = path.with_name(path.name + ".tmp")
+        temporary.write_text(write_document(recipe), encoding="utf-8")
+        temporary.rename(path)
+
+
+def _freeze(
+    database: Database, run_dir: Path, job: Job, recipe_name: str, devices: list[str], machine: Machine
+) -> None:
+    """Writes what this attempt runs."""
     provenance = get_experiment(database, job.experiment_id).provenance
-    recipe_file = run_dir / "recipe.yaml"
-    if not recipe_file.exists():
+    if not (run_dir / "provenance.json").exists():
         (run_dir / "provenance.json").write_text(json.dumps(provenance, indent=2))
-        temporary = run_dir / "recipe.yaml.tmp"
-        temporary.write_text(write_document(job.recipe), encoding="utf-8")
-        temporary.rename(recipe_file)
+    log = run_dir / "worker.log"
     inputs = {
         alias: str(database.run_dir(needed.id)) for needed, alias in jobs.needs_of(database, job.id) if alias
     }
@@ -99,6 +125,8 @@ def _freeze(database: Database, run_dir: Path, job: Job, devices: list[str], mac
         "job": job.id,
         "name": job.name,
         "attempt": job.attempt,
+        "recipe": recipe_name,
+        "log_offset": log.stat().st_size if log.exists() else 0,
         "argv": job.recipe["argv"] if is_command else [sys.executable, "-P", "-m", "engines", str(run_dir)],
         "cwd": str(Path(provenance.get("cwd") or run_dir, (is_command and job.recipe["cwd"]) or "")),
         "env": _environment(run_dir, devices, machine) | (job.recipe["env"] if is_command else {}),

@@ -8,10 +8,13 @@ import json
 import logging
 import os
 import signal
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from daemon.endings import outcome_of
+from daemon.gpus.desk import Desk
 from daemon.ingest import ingest
 from daemon.launch import Machine, exit_file, is_supervised, process_file, start
 from daemon.processes import kill_group, send
@@ -21,10 +24,8 @@ from store.jobs import Job
 from store.lifecycle import Outcome
 from store.schema import ACTIVE, Status
 
-STOPPED_EXIT_CODE = 75  # see engines/__main__.py
 BATCHES_PER_ROUND = 4  # one chatty job must not keep the others waiting
 
-_SIGNAL_NAMES = {number.value: number.name for number in signal.Signals}  # most real-time signals have none
 log = logging.getLogger(__name__)
 
 
@@ -34,6 +35,7 @@ class Scheduler:
 
     database: Database
     machine: Machine
+    gpus: Desk
     stopping_jobs: bool = False
     _started: set[tuple[int, int]] = field(default_factory=set)
     _signalled: set[tuple[int, int]] = field(default_factory=set)
@@ -70,11 +72,18 @@ class Scheduler:
             return results.list_attempts(self.database, job.id)[-1].process
         return _read(process_file(self.database.run_dir(job.id), job.attempt))
 
+    def seconds_to_next(self) -> float:
+        """Until the first of the waiting jobs that wait for a time."""
+        at = lifecycle.next_start(self.database)
+        return float("inf") if at is None else max(0.0, at - time.time())
+
     def schedule(self) -> int:
         """Claims and starts jobs while there is room. Returns how many."""
         started = 0
-        uuids = [gpu["uuid"] for gpu in self.machine.gpus]
-        while claimed := lifecycle.claim(self.database, self.machine.cpu_slots, uuids):
+        seen = self.gpus.look()
+        cards, memory = (seen.usable, seen.memory) if seen else ([], {})
+        slots, count = self.machine.cpu_slots, self.gpus.count
+        while claimed := lifecycle.claim(self.database, slots, cards, memory, count):
             job, devices = claimed
             try:
                 start(self.database, self.machine, job, devices)
@@ -103,7 +112,7 @@ class Scheduler:
             return False  # next round it is dead and has reported all that it will
         ingest(self.database, jobs.get_job(self.database, job.id))
         was_started = process is not None or (job.id, job.attempt) in self._started
-        outcome = _outcome(self.database, job, was_started, ending)
+        outcome = outcome_of(self.database, job, was_started, ending)
         status = lifecycle.finish(self.database, job.id, outcome)
         log.info(
             "job %d (%s): attempt %d ended, job is %s: %s",
@@ -114,37 +123,6 @@ class Scheduler:
             outcome.reason,
         )
         return True
-
-
-def _outcome(database: Database, job: Job, was_started: bool, ending: dict[str, Any] | None) -> Outcome:
-    """How the attempt ended, from what its supervisor wrote."""
-    retried = job.recipe.get("retry", {}).get("on", [])
-    if ending is None and not was_started:
-        return Outcome(Status.QUEUED, None, "the daemon was killed before it could start it")
-    if ending is None:
-        return Outcome(
-            Status.LOST, None, "its supervisor or its run directory vanished", retry="lost" in retried
-        )
-    code, reason = ending["exit_code"], ending["reason"]
-    usage = {key: ending[key] for key in ("cpu_seconds", "peak_memory_bytes")}
-
-    def outcome(status: Status, text: str | None, retry: bool = False) -> Outcome:
-        return Outcome(status, code, text, retry, ending["ended_at"], usage)
-
-    # Many programs exit with 0 when they are stopped halfway; our engines only when they are done.
-    if code == 0 and (reason == "exited" or job.engine != "command"):
-        return outcome(Status.SUCCEEDED, None)
-    if reason == "timeout":
-        return outcome(
-            Status.FAILED, f"ran into its timeout of {job.recipe['timeout']:g} s", "timeout" in retried
-        )
-    if reason == "stopped" or code == STOPPED_EXIT_CODE:
-        return outcome(Status.QUEUED, "stopped at a checkpoint; goes on from there")
-    how = f"killed by {_SIGNAL_NAMES.get(-code, f'signal {-code}')}" if code < 0 else f"exit code {code}"
-    if code == 127:
-        how += ", its program could not be started; see its log"
-    said = results.last_failure(database, job.id, since=ending["started_at"])
-    return outcome(Status.FAILED, f"{said} ({how})" if said else how, "failed" in retried)
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -24,7 +24,7 @@ STOPPED = 75
 def main(run_dir: Path) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     launch = json.loads((run_dir / "launch.json").read_text())
-    body = read_document(run_dir / "recipe.yaml").data
+    body = read_document(run_dir / launch.get("recipe", "recipe.yaml")).data
     recipe = recipe_class(body["engine"]).model_validate(body)
     events = EventWriter(_log_of_this_process(run_dir))
     run = Run(

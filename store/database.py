@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from store import paths
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest migration. Opening compares it with the file, so that Alembic is only imported when one is due."""
 
 BUSY_TIMEOUT_SECONDS = 30

@@ -25,6 +25,10 @@ class Job:
     held: bool
     cancel_requested: bool
     gpus: int | None
+    gpu_memory: int | None
+    group: str | None
+    not_before: float | None
+    fallbacks: int
     retries_left: int
     attempt: int
     created_at: float

@@ -1,39 +1,22 @@
 """A job's life: enqueued, claimed, running, ended."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import func, select
 
 from store.database import Database
+from store.experiments import NewJob, find_key, insert_experiment
 from store.jobs import Job, read_job
-from store.moves import NOT_STARTED, log_transition, move
+from store.moves import NOT_STARTED, move
 from store.needs import settle_dependents
-from store.schema import (
-    ACTIVE,
-    FINAL,
-    Status,
-    attempts,
-    dependencies,
-    experiments,
-    gpu_reservations,
-    jobs,
-)
+from store.placement import Supply, choose
+from store.schema import FINAL, Status, attempts, gpu_reservations, jobs
+from store.sweeps import hold_after_failures
 
-
-@dataclass(frozen=True)
-class NewJob:
-    """A job to enqueue. `needs` names other jobs of the same submission, each with its alias in the recipe."""
-
-    name: str
-    engine: str
-    recipe: dict[str, Any]
-    needs: tuple[tuple[str, str | None], ...] = ()
-    gpus: int | None = 0
-    priority: int = 0
-    retries: int = 0
+__all__ = ["NewJob", "Outcome", "claim", "enqueue", "finish", "mark_running", "record_changes"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +29,10 @@ class Outcome:
     reason: str | None
     retry: bool = False
     """Whether the recipe's retry rule covers this ending."""
+    delay: float = 0.0
+    """Seconds to wait before that."""
+    fallback: bool = False
+    """Whether it ran out of memory and the recipe says what to change then; that is no retry of the rule's."""
     ended_at: float | None = None
     usage: dict[str, Any] | None = None
 
@@ -59,84 +46,85 @@ def enqueue(
     recipe_text: str = "",
     provenance: dict[str, Any] | None = None,
     held: bool = False,
+    key: str | None = None,
+    hold_after: dict[str, Any] | None = None,
 ) -> tuple[int, list[int]]:
-    """Queues one experiment, all of its jobs or none. Returns its id and the job ids in the order given."""
-    now = time.time()
-    with database.write() as connection:
-        experiment_id = _inserted_id(
-            connection,
-            experiments.insert().values(
-                name=name,
-                created_at=now,
-                recipe_path=recipe_path,
-                recipe_text=recipe_text,
-                provenance=provenance or {},
-            ),
-        )
-        ids: dict[str, int] = {}
-        for job in new_jobs:
-            status = Status.BLOCKED if job.needs else Status.QUEUED
-            ids[job.name] = _inserted_id(
-                connection,
-                jobs.insert().values(
-                    experiment_id=experiment_id,
-                    name=job.name,
-                    engine=job.engine,
-                    recipe=job.recipe,
-                    status=status,
-                    priority=job.priority,
-                    held=held,
-                    gpus=job.gpus,
-                    retries_left=job.retries,
-                    created_at=now,
-                ),
-            )
-            log_transition(connection, ids[job.name], None, status, 0, "submitted", now)
-        for job in new_jobs:
-            for needed, alias in job.needs:
-                connection.execute(
-                    dependencies.insert().values(job_id=ids[job.name], needs_job_id=ids[needed], alias=alias)
-                )
-    return experiment_id, list(ids.values())
+    """Queues one experiment, all of its jobs or none. Returns its id and the job ids in the order given.
 
-
-def claim(database: Database, cpu_slots: int, gpu_uuids: Sequence[str]) -> tuple[Job, list[str]] | None:
-    """Takes the next job that fits and reserves its slot and GPUs, in one transaction. Returns the job and its GPUs.
-
-    Order: priority, then age. CPU jobs never wait behind GPU jobs. A GPU job whose turn it is holds back later GPU
-    jobs until enough GPUs are free, so that a large job is not starved; one that can never fit holds back nobody.
+    With a `key`, only once: the same jobs under the same key are those that are there already. `hold_after`
+    ({failures, seconds}) holds the rest back after so many jobs have failed, each within so many seconds.
     """
     with database.write() as connection:
-        taken = set(connection.execute(select(gpu_reservations.c.uuid)).scalars())
-        free = [uuid for uuid in gpu_uuids if uuid not in taken]
-        busy = connection.execute(
-            select(func.count())
-            .select_from(jobs)
-            .where(jobs.c.status.in_(ACTIVE), jobs.c.id.not_in(select(gpu_reservations.c.job_id)))
-        ).scalar_one()
-        wanted = func.coalesce(jobs.c.gpus, min(1, len(gpu_uuids)))
-        ready = (
-            select(jobs.c.id, wanted.label("gpus"))
-            .where(jobs.c.status == Status.QUEUED, ~jobs.c.held)
-            .order_by(jobs.c.priority.desc(), jobs.c.id)
-            .limit(1)
+        if key is not None and (known := find_key(connection, key, new_jobs)):
+            return known
+        return insert_experiment(
+            connection,
+            new_jobs,
+            held=held,
+            name=name,
+            recipe_path=recipe_path,
+            recipe_text=recipe_text,
+            provenance=provenance or {},
+            key=key,
+            hold_after=hold_after,
         )
-        chosen = None
-        if free:
-            first = connection.execute(ready.where(wanted > 0, wanted <= len(gpu_uuids))).first()
-            chosen = first if first and first.gpus <= len(free) else None
-        if chosen is None and busy < cpu_slots:
-            chosen = connection.execute(ready.where(wanted == 0)).first()
+
+
+def claim(
+    database: Database,
+    cpu_slots: int,
+    gpu_uuids: Sequence[str],
+    memory: Mapping[str, int] | None = None,
+    machine_gpus: int | None = None,
+) -> tuple[Job, list[str]] | None:
+    """Takes the next job that fits and reserves its slot or its GPUs, in one transaction. Returns the job and its GPUs.
+
+    `gpu_uuids` are the cards that may be given out, in order of preference; `memory` the bytes of each that jobs may
+    share; `machine_gpus` counts the cards there are, should some be in foreign hands now.
+    """
+    cards = len(gpu_uuids) if machine_gpus is None else machine_gpus
+    now = time.time()
+    with database.write() as connection:
+        chosen = choose(connection, Supply(cpu_slots, gpu_uuids, memory or {}, cards), now)
         if chosen is None:
             return None
-        devices = free[: chosen.gpus]
-        number, now = move(connection, chosen.id, Status.STARTING, "claimed", new_attempt=True), time.time()
-        for uuid in devices:
-            connection.execute(gpu_reservations.insert().values(uuid=uuid, job_id=chosen.id))
-        connection.execute(
-            attempts.insert().values(job_id=chosen.id, number=number, claimed_at=now, devices=devices)
+        number = move(
+            connection, chosen.job_id, Status.STARTING, "claimed", new_attempt=True, not_before=None
         )
-        return read_job(connection, chosen.id), devices
+        for uuid in chosen.devices:
+            row = {"uuid": uuid, "job_id": chosen.job_id, "memory_bytes": chosen.memory_bytes}
+            connection.execute(gpu_reservations.insert().values(**row))
+        attempt = {"job_id": chosen.job_id, "number": number, "claimed_at": now, "devices": chosen.devices}
+        connection.execute(attempts.insert().values(**attempt))
+        return read_job(connection, chosen.job_id), chosen.devices
+
+
+def gpus_wanted(database: Database) -> bool:
+    """Whether a job waits that would take a GPU."""
+    waits = select(jobs.c.id).where(
+        jobs.c.status == Status.QUEUED, ~jobs.c.held, func.coalesce(jobs.c.gpus, 1) > 0
+    )
+    with database.read() as connection:
+        return connection.execute(waits.limit(1)).first() is not None
+
+
+def next_start(database: Database) -> float | None:
+    """When the first of the queued jobs that wait for a time may start, in Unix seconds."""
+    query = select(func.min(jobs.c.not_before)).where(
+        jobs.c.status == Status.QUEUED, ~jobs.c.held, jobs.c.not_before > time.time()
+    )
+    with database.read() as connection:
+        return connection.execute(query).scalar()
+
+
+def record_changes(database: Database, job: Job, changes: dict[str, Any]) -> None:
+    """Writes down what the current attempt runs other than the job's recipe."""
+    with database.write() as connection:
+        connection.execute(
+            attempts.update()
+            .where(attempts.c.job_id == job.id, attempts.c.number == job.attempt)
+            .values(changes=changes)
+        )
 
 
 def mark_running(database: Database, job_id: int, process: dict[str, Any]) -> None:
@@ -163,11 +151,12 @@ def finish(database: Database, job_id: int, outcome: Outcome) -> Status:
                 ended_at=ended_at, exit_code=outcome.exit_code, outcome=outcome.status, usage=outcome.usage
             )
         )
-        status, reason, retries_left = outcome.status, outcome.reason, job.retries_left
-        if outcome.retry and job.retries_left > 0 and not job.cancel_requested:
+        status, reason = outcome.status, outcome.reason
+        again = not job.cancel_requested and (outcome.fallback or (outcome.retry and job.retries_left > 0))
+        if again:
             status = Status.QUEUED
-            reason = f"attempt {job.attempt} {outcome.status}: {outcome.reason}; queued again"
-            retries_left -= 1
+            how = " with less memory" if outcome.fallback else ""
+            reason = f"attempt {job.attempt} {outcome.status}: {outcome.reason}; queued again{how}"
         elif status is Status.QUEUED and job.cancel_requested:
             status, reason = Status.CANCELLED, "cancelled while it ran"
         changes = {"ended_at": ended_at} if status in FINAL else NOT_STARTED
@@ -177,15 +166,13 @@ def finish(database: Database, job_id: int, outcome: Outcome) -> Status:
             status,
             reason,
             exit_code=outcome.exit_code,
-            retries_left=retries_left,
+            retries_left=job.retries_left - (again and not outcome.fallback),
+            fallbacks=job.fallbacks + (again and outcome.fallback),
+            not_before=ended_at + outcome.delay if again and outcome.delay else None,
             **changes,
         )
         if status in FINAL:
             settle_dependents(connection, job_id, status)
+        if status is Status.FAILED:
+            hold_after_failures(connection, job.experiment_id)
         return status
-
-
-def _inserted_id(connection: Connection, insert: Any) -> int:
-    key = connection.execute(insert).inserted_primary_key
-    assert key is not None
-    return int(key[0])

@@ -17,7 +17,10 @@ from store.schema import daemon, gpu_reservations
 
 @dataclass(frozen=True)
 class Daemon:
-    """The daemon that runs, or ran last. `gpus` lists {uuid, name, memory} of the machine."""
+    """The daemon that runs, or ran last.
+
+    `gpus` lists {uuid, name, memory_bytes} of the machine, with `blocked` (words) where one is not given out.
+    """
 
     pid: int
     started_at: float
@@ -77,10 +80,28 @@ def take_wish(database: Database) -> str | None:
     return str(wish) if wish else None
 
 
-def reservations(database: Database) -> dict[str, int]:
-    """The job that holds each reserved GPU, by UUID."""
+@dataclass(frozen=True)
+class Reservation:
+    """What a job has of a GPU: so many bytes of its memory, or all of it (None)."""
+
+    job_id: int
+    memory_bytes: int | None
+
+
+def reservations(database: Database) -> dict[str, list[Reservation]]:
+    """Who holds each reserved GPU, by UUID."""
+    held: dict[str, list[Reservation]] = {}
+    query = select(gpu_reservations).order_by(gpu_reservations.c.job_id)
     with database.read() as connection:
-        return {row.uuid: row.job_id for row in connection.execute(select(gpu_reservations))}
+        for row in connection.execute(query):
+            held.setdefault(row.uuid, []).append(Reservation(row.job_id, row.memory_bytes))
+    return held
+
+
+def update_gpus(database: Database, gpus: list[dict[str, Any]]) -> None:
+    """What the daemon found out about the GPUs since it started: who else uses them."""
+    with database.write() as connection:
+        connection.execute(daemon.update().values(gpus=gpus))
 
 
 def daemon_is_running(home: Path) -> bool:

@@ -17,6 +17,8 @@ from store.database import Database, StoreError
 from store.schema import series
 
 FAN_OUT = 8
+OBSERVED = "gpu/"
+"""How the names of series begin that the daemon samples."""
 
 
 @dataclass(frozen=True)
@@ -124,9 +126,13 @@ def append(
 
 
 def retract(connection: Connection, job_id: int, after_step: int | None) -> None:
-    """Takes back what earlier attempts logged beyond the step that a new one resumes from (None: all of it)."""
+    """Takes back what earlier attempts logged beyond the step that a new one resumes from (None: all of it).
+
+    What the daemon observed of the job's GPUs has happened, and counts seconds: it stays.
+    """
+    logged = series.c.name.not_like(f"{OBSERVED}%")
     for row in connection.execute(
-        select(series.c.id, series.c.length).where(series.c.job_id == job_id)
+        select(series.c.id, series.c.length).where(series.c.job_id == job_id, logged)
     ).all():
         first = connection.exec_driver_sql(
             "SELECT min(ordinal) FROM points WHERE series_id = ? AND step > ?",

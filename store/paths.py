@@ -35,6 +35,11 @@ def cache(home: Path) -> Path:
     return home / "cache"
 
 
+def config(home: Path) -> Path:
+    """What the owner of the machine sets: see `daemon/gpus/settings.py`. It need not exist."""
+    return home / "config.yaml"
+
+
 def nudge(home: Path) -> Path:
     """A FIFO that the daemon listens on; a byte in it means: look now."""
     return home / "nudge"

@@ -76,6 +76,8 @@ class Attempt:
     process: dict[str, Any] | None
     usage: dict[str, Any] | None
     devices: list[str]
+    changes: dict[str, Any] | None
+    """What its recipe has other than the job's, where an earlier attempt had run out of memory."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,9 @@ class Experiment:
     recipe_path: str
     recipe_text: str
     provenance: dict[str, Any]
+    key: str | None
+    hold_after: dict[str, Any] | None
+    failures_since: float | None
 
 
 def list_scores(database: Database, job_ids: Sequence[int]) -> list[Score]:

@@ -63,6 +63,10 @@ experiments = Table(
     Column("recipe_path", Text, nullable=False),
     Column("recipe_text", Text, nullable=False),  # as the user wrote it
     Column("provenance", JSON, nullable=False),  # git commit and patch, versions, working directory
+    Column("key", Text),  # the submitter's own; the same key submits once
+    Column("hold_after", JSON),  # {failures, seconds}: when fast failures hold back the rest of its jobs
+    Column("failures_since", Float),  # failures before this do not count: the rest was held because of them
+    Index(None, "key", unique=True),
     sqlite_autoincrement=True,
 )
 
@@ -79,6 +83,10 @@ jobs = Table(
     Column("held", Boolean, nullable=False, default=False),
     Column("cancel_requested", Boolean, nullable=False, default=False),
     Column("gpus", Integer),  # NULL: one if the machine has any
+    Column("gpu_memory", Integer),  # bytes of each of them; NULL: the whole card
+    Column("group", Text),  # its jobs share slots
+    Column("not_before", Float),  # a time to start at, or the end of the pause before a retry
+    Column("fallbacks", Integer, nullable=False, default=0),  # how many of `retry.on_oom` apply by now
     Column("retries_left", Integer, nullable=False, default=0),
     Column("attempt", Integer, nullable=False, default=0),  # number of the current or last attempt
     Column("created_at", Float, nullable=False),
@@ -119,13 +127,41 @@ attempts = Table(
     Column("process", JSON),  # what the supervisor wrote about itself and its worker
     Column("usage", JSON),  # CPU seconds, peak memory
     Column("devices", JSON, nullable=False),  # UUIDs of the GPUs it was given
+    Column("changes", JSON),  # what differs from the job's recipe, where it had run out of memory
 )
 
+# A trigger, `gpu_is_reserved`, forbids a second owner beside one that has a whole card.
 gpu_reservations = Table(
     "gpu_reservations",
     metadata,
-    Column("uuid", Text, primary_key=True),  # the key forbids a second owner
-    _job_id(),
+    Column("uuid", Text, primary_key=True),
+    _job_id(primary_key=True),
+    Column("memory_bytes", Integer),  # NULL: the whole card
+)
+
+# Jobs name their group; a row here limits or pauses one.
+groups = Table(
+    "groups",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("slots", Integer),  # NULL: no limit
+    Column("paused", Boolean, nullable=False, default=False),
+)
+
+# Recipes with `cron:`. Each time due, the jobs as they were resolved at submission are queued as a new experiment.
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("cron", Text, nullable=False),
+    Column("submission", JSON, nullable=False),  # what `lifecycle.enqueue` takes
+    Column("created_at", Float, nullable=False),
+    Column("next_at", Float),  # NULL: never again
+    Column("last_at", Float),
+    Column("last_experiment_id", Integer),
+    Column("paused", Boolean, nullable=False, default=False),
+    sqlite_autoincrement=True,
 )
 
 transitions = Table(

@@ -13,6 +13,8 @@ from store.moves import NOT_STARTED, log_transition, move
 from store.needs import dependents_of, hopeless_needs, settle_dependents, unmet_needs
 from store.schema import FINAL, WAITING, Status, jobs
 
+NEVER_STARTED = "cancelled before it started"
+
 
 def request_cancel(database: Database, job_id: int) -> Job:
     """Cancels a waiting job at once; asks the daemon to stop a running one."""
@@ -26,8 +28,24 @@ def request_cancel(database: Database, job_id: int) -> Job:
             )
         connection.execute(jobs.update().where(jobs.c.id == job_id).values(cancel_requested=True))
         if job.status in WAITING:
-            move(connection, job_id, Status.CANCELLED, "cancelled before it started", ended_at=time.time())
+            move(connection, job_id, Status.CANCELLED, NEVER_STARTED, ended_at=time.time())
             settle_dependents(connection, job_id, Status.CANCELLED)
+        return read_job(connection, job_id)
+
+
+def undo_cancel(database: Database, job_id: int) -> Job:
+    """Takes back the cancel of a job that was waiting: it has its place, its hold and its dependents again."""
+    with database.write() as connection:
+        job = read_job(connection, job_id)
+        if job.status in WAITING:
+            return job  # it came back with a job that it needs, a moment ago
+        if job.status is not Status.CANCELLED or job.reason != NEVER_STARTED:
+            was = job.reason if job.status is Status.CANCELLED and job.reason else f"is {job.status}"
+            raise StoreError(
+                f"job {job_id}: {was}; only the cancel of a waiting job can be undone\n"
+                "hint: `tunedeck retry` queues an ended job again"
+            )
+        _requeue_with_dependents(connection, job_id, "its cancel was undone")
         return read_job(connection, job_id)
 
 
@@ -40,15 +58,7 @@ def retry(database: Database, job_id: int) -> Job:
                 f"job {job_id}: is {job.status}; only a failed, cancelled or lost job can be retried\n"
                 "hint: submit its recipe again to run a succeeded job once more"
             )
-        _requeue(connection, job_id, "retried")
-        retried = [job_id]
-        while retried:
-            needed = retried.pop()
-            # A dependent that nobody cancelled was given up because of this job, or of another that still stands in its way.
-            for dependent in dependents_of(connection, needed, Status.CANCELLED):
-                if not dependent.cancel_requested and not hopeless_needs(connection, dependent.id):
-                    _requeue(connection, dependent.id, f"job {needed} was retried")
-                    retried.append(dependent.id)
+        _requeue_with_dependents(connection, job_id, "retried")
         return read_job(connection, job_id)
 
 
@@ -66,17 +76,40 @@ def set_priority(database: Database, job_id: int, priority: int) -> Job:
     )
 
 
-def _change_waiting(database: Database, job_id: int, what_may: str, note: str, **changes: int) -> Job:
+def _change_waiting(database: Database, job_id: int, what_may: str, note: str, **changes: int | None) -> Job:
     """Changes a job that waits, with a line in the audit log; refuses any other."""
     with database.write() as connection:
         job = read_job(connection, job_id)
         if job.status not in WAITING:
             raise StoreError(f"job {job_id}: is {job.status}; only a queued or blocked job {what_may}")
+        if job.held and changes.get("held") is False:
+            changes["reason"] = None  # it may say why it was held
         connection.execute(jobs.update().where(jobs.c.id == job_id).values(**changes))
         log_transition(connection, job_id, job.status, job.status, job.attempt, note, time.time())
         return read_job(connection, job_id)
 
 
+def _requeue_with_dependents(connection: Connection, job_id: int, reason: str) -> None:
+    _requeue(connection, job_id, reason)
+    retried = [job_id]
+    while retried:
+        needed = retried.pop()
+        # A dependent that nobody cancelled was given up because of this job, or of another that still stands in its way.
+        for dependent in dependents_of(connection, needed, Status.CANCELLED):
+            if not dependent.cancel_requested and not hopeless_needs(connection, dependent.id):
+                _requeue(connection, dependent.id, f"job {needed} was retried")
+                retried.append(dependent.id)
+
+
 def _requeue(connection: Connection, job_id: int, reason: str) -> None:
     status = Status.BLOCKED if unmet_needs(connection, job_id) else Status.QUEUED
-    move(connection, job_id, status, reason, cancel_requested=False, **NOT_STARTED, exit_code=None)
+    move(
+        connection,
+        job_id,
+        status,
+        reason,
+        cancel_requested=False,
+        not_before=None,
+        **NOT_STARTED,
+        exit_code=None,
+    )

@@ -95,8 +95,16 @@ def command(*argv: str, **fields: Any) -> dict[str, Any]:
 def submit(database: Database) -> Callable[..., int]:
     """Queues one `command` job and wakes the daemon. Returns its id."""
 
-    def submit(*argv: str, name: str = "job", retries: int = 0, gpus: int | None = 0, **fields: Any) -> int:
-        job = NewJob(name, "command", command(*argv, **fields), gpus=gpus, retries=retries)
+    def submit(
+        *argv: str,
+        name: str = "job",
+        retries: int = 0,
+        gpus: int | None = 0,
+        gpu_memory: int | None = None,
+        **fields: Any,
+    ) -> int:
+        recipe = command(*argv, **fields)
+        job = NewJob(name, "command", recipe, gpus=gpus, retries=retries, gpu_memory=gpu_memory)
         _, [job_id] = enqueue(database, "test", [job])
         machine.nudge(database.home)
         return job_id

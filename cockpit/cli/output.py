@@ -12,6 +12,7 @@ from cockpit.figures import Pace
 from cockpit.glyphs import STATUS_GLYPHS, ascii_only, to_ascii
 from cockpit.plain_text import plain_line, plain_lines
 from store.jobs import Job
+from store.machine import Reservation
 from store.schema import Status
 
 COLOURS: dict[Status, str] = {
@@ -86,6 +87,11 @@ def foreign(text: str) -> str:
     return "\n".join(plain_lines(text)) if sys.stdout.isatty() else text
 
 
+def moment(at: float | None) -> str:
+    """A time in local words."""
+    return "never" if at is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+
+
 def running_seconds(job: Job, now: Callable[[], float] = time.time) -> float | None:
     return None if job.started_at is None else (job.ended_at or now()) - job.started_at
 
@@ -93,6 +99,12 @@ def running_seconds(job: Job, now: Callable[[], float] = time.time) -> float | N
 def eta_seconds(job: Job) -> float | None:
     """What is left at the pace so far, or None where that cannot be said."""
     return Pace().seconds_left(job) if job.status is Status.RUNNING else None
+
+
+def share_text(owner: Reservation) -> str:
+    """A job and what it has of a GPU."""
+    share = "" if owner.memory_bytes is None else f" ({owner.memory_bytes / (1 << 30):.3g} GiB)"
+    return f"job {owner.job_id}{share}"
 
 
 def progress_text(job: Job) -> str:

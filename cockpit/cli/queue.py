@@ -1,5 +1,6 @@
 """Commands that read the queue: jobs, show, why."""
 
+import json
 import time
 from dataclasses import asdict
 from typing import Any
@@ -10,9 +11,10 @@ from cockpit.cli import output
 from cockpit.cli.output import job_id, json_option, narrate, print_json
 from cockpit.figures import figure, span
 from cockpit.plain_text import plain_lines
+from cockpit.waiting import explain_wait
 from store import jobs as store_jobs
-from store import machine, results
-from store.database import Database, open_database
+from store import results
+from store.database import open_database
 from store.jobs import Job
 from store.schema import FINAL, Status
 
@@ -93,7 +95,10 @@ def show(job_id: int, as_json: bool) -> None:
         usage = attempt.usage or {}
         took = span((attempt.ended_at or time.time()) - (attempt.started_at or attempt.claimed_at))
         cpu = f", {usage['cpu_seconds']:.1f} CPU s" if "cpu_seconds" in usage else ""
-        click.echo(f"attempt {attempt.number:<3} {attempt.outcome or 'runs'}, {took}{cpu}")
+        where = f", on {', '.join(attempt.devices)}" if attempt.devices else ""
+        changed = f", with {json.dumps(attempt.changes)}" if attempt.changes else ""
+        said = f"attempt {attempt.number:<3} {attempt.outcome or 'runs'}, {took}{cpu}{where}{changed}"
+        click.echo(output.clean(said))
     for score in scores:
         interval = score.fields
         bounds = [figure(score.name, interval[end]) for end in ("low", "high") if end in interval]
@@ -119,28 +124,10 @@ def why(job_id: int) -> None:
     """Say why a job is waiting."""
     database = open_database()
     job = store_jobs.get_job(database, job_id)
-    click.echo(output.clean(f"job {job.id} ({job.name}) is {job.status}: {explain_wait(database, job)}"))
-
-
-def explain_wait(database: Database, job: Job) -> str:
-    """Why a job is where it is, in words."""
-    if job.is_final or job.status not in (Status.QUEUED, Status.BLOCKED):
-        return job.reason or "it is not waiting"
-    if job.held:
-        return f"it is held; `tunedeck release {job.id}` lets it go"
-    if job.status is Status.BLOCKED:
-        waits_for = [n for n, _ in store_jobs.needs_of(database, job.id) if n.status is not Status.SUCCEEDED]
-        return "it needs " + ", ".join(f"`{n.name}` (job {n.id}, {n.status})" for n in waits_for)
-    if not machine.daemon_is_running(database.home):
-        return "no daemon is running; `tunedeck up` starts one"
-    daemon = machine.get_daemon(database)
-    gpus = len(daemon.gpus) if daemon else 0
-    wanted = min(1, gpus) if job.gpus is None else job.gpus
-    if wanted > gpus:
-        return f"it wants {wanted} GPUs and this machine has {gpus}"
-    ahead = store_jobs.ahead_of(database, job)
-    what = f"{wanted} GPU{'s' * (wanted > 1)}" if wanted else "a CPU slot"
-    return f"it waits for {what}; {ahead} ready job{'s' * (ahead != 1)} ahead of it"
+    first, *cards = explain_wait(database, job).split("\n")
+    click.echo(output.clean(f"job {job.id} ({job.name}) is {job.status}: {first}"))
+    for line in cards:
+        click.echo(f"  {output.clean(line.strip())}")
 
 
 def _summary(job: Job) -> dict[str, Any]:

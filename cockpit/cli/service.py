@@ -4,7 +4,9 @@ import os
 import shutil
 import sys
 import time
+from dataclasses import asdict
 from importlib.util import find_spec
+from typing import Any
 
 import click
 
@@ -68,6 +70,8 @@ def status(as_json: bool) -> int:
     counts = jobs.count_by_status(database)
     held = machine.reservations(database)
     active = jobs.list_jobs(database, statuses=ACTIVE)
+    on_cards = {owner.job_id for owners in held.values() for owner in owners}
+    busy = len([job for job in active if job.id not in on_cards])
     if as_json:
         print_json(
             {
@@ -75,9 +79,9 @@ def status(as_json: bool) -> int:
                 "daemon": {"running": running, "pid": daemon.pid if daemon and running else None},
                 "cpu_slots": {
                     "total": daemon.cpu_slots if daemon else None,
-                    "busy": len([job for job in active if job.id not in held.values()]),
+                    "busy": busy,
                 },
-                "gpus": [gpu | {"job": held.get(gpu["uuid"])} for gpu in (daemon.gpus if daemon else [])],
+                "gpus": [gpu | _owners(held.get(gpu["uuid"], [])) for gpu in (daemon.gpus if daemon else [])],
                 "jobs": {status.value: counts.get(status, 0) for status in Status},
             }
         )
@@ -85,15 +89,21 @@ def status(as_json: bool) -> int:
     click.echo(f"home    {database.home}")
     if running and daemon:
         click.echo(f"daemon  pid {daemon.pid}, up {span(time.time() - daemon.started_at)}")
-        click.echo(f"CPU     {len(active) - len(set(held.values()))} of {daemon.cpu_slots} slots busy")
+        click.echo(f"CPU     {busy} of {daemon.cpu_slots} slots busy")
         for gpu in daemon.gpus:
-            owner = held.get(gpu["uuid"])
-            click.echo(f"GPU     {gpu['name']}  {gpu['uuid']}  {f'job {owner}' if owner else 'free'}")
+            owners = ", ".join(output.share_text(owner) for owner in held.get(gpu["uuid"], []))
+            state = owners or gpu.get("blocked") or "free"
+            click.echo(output.clean(f"GPU     {gpu['name']}  {gpu['uuid']}  {state}"))
     else:
         click.echo("daemon  not running; `tunedeck up` starts it")
     shown = [f"{counts[state]} {output.status_text(state)}" for state in Status if counts.get(state)]
     click.echo(f"jobs    {', '.join(shown) or 'none'}")
     return 0 if running else NOTHING_RUNS
+
+
+def _owners(owners: list[machine.Reservation]) -> dict[str, Any]:
+    """The first job on a card, and all of them with their shares."""
+    return {"job": owners[0].job_id if owners else None, "jobs": [asdict(owner) for owner in owners]}
 
 
 @click.command()

@@ -2,7 +2,9 @@
 
 import json
 import shutil
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,8 +13,11 @@ from cockpit.cli import output
 from cockpit.cli.output import json_option, narrate, print_json
 from engines.recipe.blocks import Block
 from engines.recipe.errors import RecipeError
-from engines.recipe.expand import load_recipe
+from engines.recipe.expand import Plan, load_recipe
 from engines.recipe.schemas import ENGINES, recipe_class, recipe_schema
+
+if TYPE_CHECKING:
+    from store.database import Database
 
 overrides_option = click.option(
     "--set",
@@ -30,6 +35,8 @@ overrides_option = click.option(
 @click.option(
     "--priority", type=click.IntRange(-1000, 1000), help="Priority of all its jobs; higher runs first."
 )
+@click.option("--at", help="When they may start: `2026-12-24T18:00`, `22:30` or `+2h`.")
+@click.option("--key", help="Queue this only once: the same key again prints the same job ids.")
 @click.option("--hold", is_flag=True, help="Queue the jobs held; `tunedeck release` lets them go.")
 @click.option(
     "--wait", is_flag=True, help="Show live progress until all jobs have ended; exits with their result."
@@ -40,11 +47,16 @@ def submit(
     overrides: tuple[str, ...],
     name: str | None,
     priority: int | None,
+    at: str | None,
+    key: str | None,
     hold: bool,
     wait: bool,
     as_json: bool,
 ) -> int:
-    """Queue RECIPE: a file, or the name of a bundled recipe. Prints the job ids, one a line."""
+    """Queue RECIPE: a file, or the name of a bundled recipe. Prints the job ids, one a line.
+
+    A recipe with `cron` becomes a schedule, which `tunedeck schedules` shows; nothing is queued until it is due.
+    """
     from cockpit.control import start_daemon
     from cockpit.submission import submit_plan
     from store import machine
@@ -53,9 +65,17 @@ def submit(
     plan = load_recipe(
         library.find_recipe(recipe), overrides
     )  # nothing, not even a home directory, is made for a recipe that is wrong
+    if at is not None:
+        _check_time(at)
+    if plan.experiment.cron is not None:
+        if wait or hold or key or at:
+            raise click.UsageError(
+                "a recipe with `cron` cannot be waited for, held, or given a key or a time"
+            )
+        return _schedule(open_database(), plan, overrides, priority, name, as_json)
     database = open_database()
     experiment_id, job_ids = submit_plan(
-        database, plan, overrides=overrides, priority=priority, held=hold, name=name
+        database, plan, overrides=overrides, priority=priority, held=hold, name=name, at=at, key=key
     )
     narrate(f"experiment {experiment_id} ({name or plan.name}): {len(job_ids)} jobs queued")
     if as_json:
@@ -79,6 +99,39 @@ def submit(
     return watch(database, job_ids)
 
 
+def _check_time(at: str) -> None:
+    from engines.recipe.times import time_of
+
+    try:
+        time_of(at, 0.0)
+    except ValueError as error:
+        raise click.UsageError(f"--at: {error}") from error
+
+
+def _schedule(
+    database: "Database",
+    plan: Plan,
+    overrides: tuple[str, ...],
+    priority: int | None,
+    name: str | None,
+    as_json: bool,
+) -> int:
+    """Makes a schedule of a recipe with `cron`."""
+    from cockpit.submission import schedule_plan
+    from store import machine
+
+    schedule = schedule_plan(database, plan, overrides=overrides, priority=priority, name=name)
+    if as_json:
+        print_json({"schedule": schedule.id, "name": schedule.name, "next_at": schedule.next_at})
+    narrate(
+        f"schedule {schedule.id} ({schedule.name}): {len(plan.jobs)} jobs at `{schedule.cron}`,"
+        f" next {output.moment(schedule.next_at)}"
+    )
+    if not machine.daemon_is_running(database.home):
+        narrate("hint: no daemon is running; `tunedeck up` starts one")
+    return 0
+
+
 @click.command()
 @click.argument("recipe")
 @overrides_option
@@ -96,7 +149,7 @@ def check(recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:
             }
             for job in plan.jobs
         ]
-        print_json({"name": plan.name, "jobs": jobs})
+        print_json({"name": plan.name, "cron": plan.experiment.cron, "jobs": jobs})
         return
     rows = [
         [job.name, job.engine, ", ".join(needed for needed, _ in job.needs), _gist(job.recipe)]
@@ -106,6 +159,10 @@ def check(recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:
     for job in plan.jobs:
         for remark in job.recipe.remarks():
             narrate(f"warning: {job.name}: {remark}")
+    if cron := plan.experiment.cron:
+        from engines.recipe.cron import next_time
+
+        narrate(f"queued at `{cron}`, next {output.moment(next_time(cron, time.time()))}")
     narrate(f"{plan.file}: {len(plan.jobs)} jobs, no mistakes found")
 
 

@@ -3,9 +3,21 @@
 The docstring under a field is its help: the JSON schema, `tunedeck schema` and the cockpit's form all show it.
 """
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from engines.recipe.merging import merged
+from engines.recipe.sizes import Size
+from engines.recipe.times import time_of
 
 EngineName = Literal[
     "sft", "grpo", "mtl_ppo", "traces", "tpt", "step_jepa", "steering", "eval", "command", "pretrain"
@@ -212,6 +224,18 @@ class ResourcesBlock(Block):
 
     gpus: Annotated[int, Field(ge=0, le=1024)] | Literal["auto"] = "auto"
     """GPUs to reserve. `auto` takes one where the machine has any, and a CPU slot elsewhere; 0 is a CPU job."""
+    gpu_memory: Size | None = None
+    """Share a card with other jobs: so much of each GPU's memory, like `20GiB`. Null: whole cards."""
+
+    @model_validator(mode="after")
+    def _shares_a_card(self) -> "ResourcesBlock":
+        if self.gpu_memory is not None and self.gpus == 0:
+            raise ValueError("`gpu_memory` needs `gpus: 1` or more")
+        return self
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, dict) else value
 
 
 class RetryBlock(Block):
@@ -221,6 +245,21 @@ class RetryBlock(Block):
     """How many more attempts."""
     on: list[Literal["failed", "lost", "timeout"]] = ["failed", "lost"]
     """Which endings are retried: a failing exit code, a vanished process, the time limit."""
+    exit_codes: list[Annotated[int, Field(ge=-64, le=255)]] | None = None
+    """Of the failures, only those with one of these exit codes; a signal as the shell has it, 137 for SIGKILL."""
+    delay: float = Field(0.0, ge=0, le=1e6)
+    """Seconds to wait before the first retry."""
+    backoff: float = Field(2.0, ge=1, le=100)
+    """Each further retry waits so many times as long as the one before."""
+    longest_delay: float = Field(3600.0, ge=0, le=1e6)
+    """But never longer than this, in seconds."""
+    on_oom: Annotated[list[dict[str, Any]], BeforeValidator(_as_list)] = []
+    """What to change in this recipe when memory ran out, such as `{per_device_train_batch_size: 2}`; a list is gone through
+    from one lack of memory to the next. These attempts are not counted in `times`."""
+
+
+FIXED_AT_SUBMISSION = {"engine", "resources", "priority", "group", "at", "retry"}
+"""What the queue has gone by; a later attempt cannot change it."""
 
 
 class BaseRecipe(Block):
@@ -241,6 +280,37 @@ class BaseRecipe(Block):
     """When to try again."""
     timeout: float | None = Field(None, gt=0, le=1e9)
     """Seconds after which the job is stopped (at a checkpoint, where the engine has them)."""
+    group: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    """Group of jobs that share slots: `tunedeck group NAME --slots 2`."""
+    at: str | None = None
+    """When it may start: `2026-12-24T18:00`, `22:30` (the next time that it is), or `+2h`."""
+
+    @field_validator("at")
+    @classmethod
+    def _is_a_time(cls, value: str | None) -> str | None:
+        if value is not None:
+            time_of(value, 0.0)
+        return value
+
+    @model_validator(mode="after")
+    def _has_fallbacks_that_work(self) -> Self:
+        """Tried now, and not in the night when the first attempt has run out of memory."""
+        if not self.retry.on_oom:
+            return self
+        body = self.model_dump(mode="json", by_alias=True)
+        for number, step in enumerate(self.retry.on_oom, start=1):
+            if fixed := sorted(step.keys() & FIXED_AT_SUBMISSION):
+                raise ValueError(
+                    f"`retry.on_oom`, step {number}: `{fixed[0]}` cannot be changed any more then"
+                )
+            body = merged(body, step)
+            try:
+                type(self).model_validate(merged(body, {"retry": {"on_oom": []}}))
+            except ValidationError as error:
+                wrong = error.errors(include_url=False)[0]
+                where = ".".join(map(str, wrong["loc"]))
+                raise ValueError(f"`retry.on_oom`, step {number}: {where}: {wrong['msg']}") from error
+        return self
 
     def remarks(self) -> list[str]:
         """What the recipe asks for and will not get, though it runs; `tunedeck check` and the run itself say it."""

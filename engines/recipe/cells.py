@@ -11,13 +11,14 @@ from pydantic import ValidationError
 
 from engines.recipe.blocks import BaseRecipe
 from engines.recipe.document import KeyPath
+from engines.recipe.merging import merged
 from engines.recipe.report import Report
 from engines.recipe.schemas import ENGINES, recipe_class
 from engines.recipe.wording import explain, nearest
 
 MAX_JOBS = 1000
 # What an evaluation after training takes over from the job that it evaluates.
-INHERITED_BY_EVAL = ("task", "prompt", "generation", "device", "resources", "priority")
+INHERITED_BY_EVAL = ("task", "prompt", "generation", "device", "resources", "priority", "group")
 INHERITED_BY_ITS_MODEL = ("dtype", "attn_implementation")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -150,15 +151,6 @@ def _validated(
             text, hint = explain(schema, detail)
             report.add((*path, *location), text, hint, report.line(candidates))
         return None
-
-
-def merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """`over` wins; mappings merge key by key."""
-    result = copy.deepcopy(under)
-    for key, value in over.items():
-        both = isinstance(value, dict) and isinstance(result.get(key), dict)
-        result[key] = merged(result[key], value) if both else copy.deepcopy(value)
-    return result
 
 
 def put(data: dict[str, Any], keys: Sequence[str], value: Any) -> None:

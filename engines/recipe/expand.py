@@ -7,7 +7,7 @@ merge under every job, a key at a time, wherever the job's engine has that key. 
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,13 @@ from engines.recipe.blocks import BaseRecipe
 from engines.recipe.cells import MAX_JOBS, NAME, Cell, cells_of, keys_of, put, schema_of
 from engines.recipe.document import Document, KeyPath, parse_value, read_document
 from engines.recipe.errors import InvalidRecipeError, RecipeError
+from engines.recipe.experiment import EXPERIMENT_KEYS, ExperimentBlock, experiment_of
 from engines.recipe.links import check_names, in_order, link
 from engines.recipe.report import Report
 from engines.recipe.schemas import ENGINES, recipe_class
 from engines.recipe.wording import nearest
 
-PIPELINE_KEYS = ("name", "defaults", "jobs")
+PIPELINE_KEYS = ("name", *EXPERIMENT_KEYS, "defaults", "jobs")
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class Plan:
     file: str
     text: str
     jobs: tuple[JobPlan, ...]
+    experiment: ExperimentBlock = field(default_factory=ExperimentBlock)
+    """What is said about all of them together."""
 
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Plan:
@@ -58,6 +61,7 @@ def expand(document: Document, default_name: str = "recipe", overrides: Sequence
     name = str(data.get("name", default_name)) if isinstance(data, dict) else default_name
     if not NAME.fullmatch(name):
         report.add(("name",), f"`{name}` is not a name", "use letters, digits, `-`, `_` and `.`")
+    experiment = experiment_of(data, report)
     bodies, defaults = _bodies(data, name, report)
     cells: list[Cell] = []
     for job, (path, body) in bodies.items():
@@ -68,12 +72,14 @@ def expand(document: Document, default_name: str = "recipe", overrides: Sequence
     if len(cells) > MAX_JOBS:
         text = f"makes {len(cells):,} jobs; at most {MAX_JOBS:,} are allowed"
         report.add(("jobs",), text, "split the recipe")
+    if experiment.cron is not None and any(cell.recipe.at for cell in cells):
+        report.add(("cron",), "a recipe has `cron`, or jobs with `at`, and not both", "leave one of them out")
     # A job that is wrong has no cell, and what needs it would look like a circle.
     ordered = cells if report.problems else in_order(cells, report)
     if report.problems:
         raise InvalidRecipeError(document.file, report.problems)
     jobs = tuple(JobPlan(cell.name, cell.engine, cell.recipe, tuple(cell.links)) for cell in ordered)
-    return Plan(name, document.file, document.text, jobs)
+    return Plan(name, document.file, document.text, jobs, experiment)
 
 
 def _bodies(
@@ -85,7 +91,8 @@ def _bodies(
         return {}, {}
     if "jobs" not in data:
         if "engine" in data:
-            return {name: ((), {key: value for key, value in data.items() if key != "name"})}, {}
+            ours = {key: value for key, value in data.items() if key not in ("name", *EXPERIMENT_KEYS)}
+            return {name: ((), ours)}, {}
         hint = f"add `engine:` with one of {', '.join(ENGINES)}, or a map of jobs under `jobs:`"
         report.add((), "has neither `engine:` nor `jobs:`", hint)
         return {}, {}

@@ -5,6 +5,7 @@ from typing import Any, get_args
 
 from engines.recipe.blocks import BaseRecipe, EngineName
 from engines.recipe.errors import RecipeError
+from engines.recipe.experiment import ExperimentBlock
 from engines.recipe.wording import nearest
 
 ENGINES: tuple[str, ...] = get_args(EngineName)
@@ -60,10 +61,14 @@ def recipe_schema() -> dict[str, Any]:
         for engine in ENGINES
     }
     definitions |= loose
+    above = ExperimentBlock.model_json_schema(by_alias=True, ref_template="#/$defs/{model}")
+    definitions |= above.pop("$defs", {})
+    top = above["properties"]
     pipeline = {
         "type": "object",
         "properties": {
             "name": {"type": "string"},
+            **top,
             "defaults": {"type": "object"},
             "jobs": {
                 "type": "object",
@@ -76,7 +81,7 @@ def recipe_schema() -> dict[str, Any]:
     }
     for engine in ENGINES:
         definitions[f"{engine}_job"] = definitions[f"{engine}_job"] | {
-            "properties": definitions[f"{engine}_job"]["properties"] | {"name": {"type": "string"}}
+            "properties": definitions[f"{engine}_job"]["properties"] | {"name": {"type": "string"}, **top}
         }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -6,8 +6,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -436,10 +437,117 @@ def test_many_short_jobs_all_succeed(
 def test_an_engine_that_was_done_when_it_was_stopped_has_succeeded_and_a_program_may_only_say_so(
     database: Database, engine: str, status: Status
 ) -> None:
-    from daemon.scheduler import _outcome
+    from daemon.endings import outcome_of
 
     _, [job_id] = lifecycle.enqueue(database, "test", [NewJob("a", engine, {})])
     ending = {"exit_code": 0, "reason": "stopped", "ended_at": 2.0, "started_at": 1.0}
     ending |= {"cpu_seconds": 0.0, "peak_memory_bytes": 0}
 
-    assert _outcome(database, jobs.get_job(database, job_id), {}, ending).status is status
+    assert outcome_of(database, jobs.get_job(database, job_id), {}, ending).status is status
+
+
+# Fails as torch does until the recipe that it is given asks for less.
+HUNGRY = """
+import json, os, pathlib, sys
+run_dir = pathlib.Path(os.environ["TUNEDECK_RUN_DIR"])
+print("batch size", os.environ["BATCH"])
+if int(os.environ["BATCH"]) > 2:
+    sys.exit("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 GiB.")
+"""
+
+
+def test_a_job_that_runs_out_of_memory_runs_again_as_its_recipe_says_and_each_attempt_is_recorded(
+    start_daemon: Start, database: Database, submit: Submit, ended: Any
+) -> None:
+    start_daemon()
+    rule = {"on_oom": [{"env": {"BATCH": "4"}}, {"env": {"BATCH": "2"}}]}
+    job = ended(submit(sys.executable, "-c", HUNGRY, env={"BATCH": "8", "OTHER": "kept"}, retry=rule))
+
+    assert (job.status, job.attempt, job.fallbacks) == (Status.SUCCEEDED, 3, 2)
+    attempts = results.list_attempts(database, job.id)
+    assert [attempt.changes for attempt in attempts] == [
+        None,
+        {"env": {"BATCH": "4"}},
+        {"env": {"BATCH": "2"}},
+    ]
+    log = (database.run_dir(job.id) / "worker.log").read_text()
+    assert [line for line in log.splitlines() if line.startswith("batch")] == [
+        f"batch size {n}" for n in (8, 4, 2)
+    ]
+    assert "BATCH: '8'" in (database.run_dir(job.id) / "recipe.yaml").read_text()
+    changed = (database.run_dir(job.id) / "recipe-3.yaml").read_text()
+    assert "BATCH: '2'" in changed
+    assert "OTHER: kept" in changed
+
+
+def test_a_job_that_has_no_less_to_ask_for_fails_with_the_reason(
+    start_daemon: Start, submit: Submit, ended: Any
+) -> None:
+    start_daemon()
+    rule = {"on_oom": {"env": {"BATCH": "4"}}}
+    job = ended(submit(sys.executable, "-c", HUNGRY, env={"BATCH": "8"}, retry=rule))
+
+    assert (job.status, job.attempt, job.reason) == (Status.FAILED, 2, "ran out of memory (exit code 1)")
+
+
+def test_a_lack_of_memory_of_an_earlier_attempt_is_not_taken_for_one_of_this(
+    start_daemon: Start, submit: Submit, ended: Any
+) -> None:
+    start_daemon()
+    script = (
+        "test -e $TUNEDECK_RUN_DIR/2 && exit 3; touch $TUNEDECK_RUN_DIR/2; echo CUDA out of memory; exit 1"
+    )
+    job = ended(submit("sh", "-c", script, retry={"on_oom": [{"seed": 1}, {"seed": 2}]}))
+
+    assert (job.status, job.attempt, job.reason) == (Status.FAILED, 2, "exit code 3")
+
+
+@pytest.mark.parametrize(("codes", "attempts"), [([9], 2), ([137], 1), (None, 2)])
+def test_only_the_exit_codes_of_the_rule_are_retried(
+    start_daemon: Start, submit: Submit, ended: Any, codes: list[int] | None, attempts: int
+) -> None:
+    start_daemon()
+    job = ended(submit("sh", "-c", "exit 9", retries=1, retry={"times": 1, "exit_codes": codes}))
+
+    assert (job.status, job.attempt) == (Status.FAILED, attempts)
+
+
+def test_a_signal_in_a_rule_is_written_as_the_shell_has_it(
+    start_daemon: Start, submit: Submit, ended: Any
+) -> None:
+    start_daemon()
+    job = ended(submit("sh", "-c", "kill -9 $$", retries=1, retry={"times": 1, "exit_codes": [137]}))
+
+    assert (job.status, job.attempt, job.reason) == (Status.FAILED, 2, "killed by SIGKILL")
+
+
+def test_each_retry_waits_longer_than_the_one_before(
+    start_daemon: Start, database: Database, submit: Submit, ended: Any
+) -> None:
+    start_daemon()
+    rule = {"times": 3, "delay": 0.2, "backoff": 2, "longest_delay": 0.5}
+    job = ended(submit("false", retries=3, retry=rule))
+
+    attempts = results.list_attempts(database, job.id)
+    pauses = [after.claimed_at - (before.ended_at or 0) for before, after in pairwise(attempts)]
+    assert len(pauses) == 3
+    assert all(pause >= least for pause, least in zip(pauses, (0.2, 0.4, 0.5), strict=True))
+    assert pauses[0] < 0.2 + 5
+
+
+def test_a_job_with_a_time_starts_then_and_not_at_the_next_idle_round(
+    start_daemon: Start, database: Database, ended: Any
+) -> None:
+    """The daemon idles for five seconds a round; a time in between wakes it."""
+    start_daemon()
+    at = time.time() + 1.0
+    new = NewJob("later", "command", _command("true"), not_before=at)
+    _, [job_id] = lifecycle.enqueue(database, "test", [new])
+    machine.nudge(database.home)
+    assert ended(job_id).status is Status.SUCCEEDED
+
+    assert at <= results.list_attempts(database, job_id)[0].claimed_at < at + 3
+
+
+def _command(*argv: str) -> dict[str, Any]:
+    return {"engine": "command", "argv": list(argv), "env": {}, "cwd": None}

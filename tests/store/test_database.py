@@ -56,6 +56,41 @@ def test_a_database_of_every_older_revision_still_opens(tmp_path: Path) -> None:
         database.close()
 
 
+def test_an_upgrade_keeps_the_queue_and_who_holds_which_card(home: Path) -> None:
+    """A database of revision 0002, as its own migrations make it, with a job that waits and one that has a GPU."""
+    from alembic import command
+    from alembic.config import Config
+
+    from store import lifecycle, machine
+    from store.database import _engine
+
+    paths.create(home)
+    engine, config = _engine(paths.database(home)), Config()
+    config.set_main_option("script_location", "store:migrations")
+    job = "INSERT INTO jobs (id, experiment_id, name, engine, recipe, status, priority, held, cancel_requested, gpus,"
+    job += " retries_left, attempt, created_at, events_offset, unreadable_lines) VALUES "
+    with engine.connect().execution_options(write=True) as connection, connection.begin():
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+        connection.exec_driver_sql("INSERT INTO experiments VALUES (1, 'old', 1.0, '', '', '{}')")
+        connection.exec_driver_sql(
+            job + "(1, 1, 'runs', 'command', '{}', 'running', 0, 0, 0, 1, 0, 1, 1.0, 0, 0)"
+        )
+        connection.exec_driver_sql(
+            job + "(2, 1, 'waits', 'command', '{}', 'queued', 0, 0, 0, 1, 0, 0, 1.0, 0, 0)"
+        )
+        connection.exec_driver_sql("INSERT INTO gpu_reservations VALUES ('GPU-a', 1)")
+    engine.dispose()
+    database = open_database(home)
+
+    assert machine.reservations(database) == {"GPU-a": [machine.Reservation(1, None)]}
+    assert lifecycle.claim(database, 0, ["GPU-a"]) is None
+    claimed = lifecycle.claim(database, 0, ["GPU-a", "GPU-b"])
+    assert claimed is not None
+    assert (claimed[0].name, claimed[0].fallbacks, claimed[1]) == ("waits", 0, ["GPU-b"])
+    database.close()
+
+
 def test_a_file_that_is_no_database_is_left_alone(home: Path) -> None:
     paths.create(home)
     paths.database(home).write_bytes(b"this is not a database" * 100)

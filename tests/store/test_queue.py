@@ -1,10 +1,12 @@
 """The queue in the store: what may start, in which order, and what happens to the jobs that wait."""
 
+import threading
+import time
 from collections.abc import Callable
 
 import pytest
 
-from store import jobs, lifecycle, results, wishes
+from store import groups, jobs, lifecycle, machine, results, wishes
 from store.database import Database, StoreError
 from store.lifecycle import NewJob, Outcome
 from store.schema import Status
@@ -233,3 +235,202 @@ def test_a_job_that_waits_for_its_next_attempt_has_no_running_time(database: Dat
     finish(database, a, Status.FAILED, retry=True)
 
     assert jobs.get_job(database, a).started_at is None
+
+
+GIB = 1 << 30
+
+
+def shared(name: str, gib: int, gpus: int = 1, priority: int = 0) -> NewJob:
+    return NewJob(name, "command", {}, gpus=gpus, gpu_memory=gib * GIB, priority=priority)
+
+
+def claim_shared(database: Database, gpus: dict[str, int]) -> list[tuple[str, list[str]]]:
+    """Claims all that fits on cards of so many GiB."""
+    memory, claimed = {uuid: gib * GIB for uuid, gib in gpus.items()}, []
+    while found := lifecycle.claim(database, 0, list(gpus), memory):
+        claimed.append((found[0].name, found[1]))
+    return claimed
+
+
+def test_small_jobs_share_a_card_up_to_its_memory_and_the_fullest_card_is_filled_first(
+    database: Database,
+) -> None:
+    ids = enqueue(database, shared("a", 30), shared("b", 30), shared("c", 15), shared("d", 30))
+
+    assert claim_shared(database, {"A": 80, "B": 80}) == [
+        ("a", ["A"]),
+        ("b", ["A"]),
+        ("c", ["A"]),
+        ("d", ["B"]),
+    ]
+    finish(database, ids[0], Status.SUCCEEDED)
+    enqueue(database, shared("e", 35), shared("f", 30))
+    assert claim_shared(database, {"A": 80, "B": 80}) == [("e", ["A"]), ("f", ["B"])]
+
+
+def test_a_card_is_shared_or_whole_and_never_both(database: Database) -> None:
+    first, _, whole = enqueue(database, shared("a", 10), shared("b", 10), job("whole", gpus=1))
+
+    assert [name for name, _ in claim_shared(database, {"A": 80})] == ["a", "b"]
+    finish(database, first, Status.SUCCEEDED)
+    assert claim_shared(database, {"A": 80}) == []
+    finish(database, first + 1, Status.SUCCEEDED)
+    enqueue(database, shared("c", 10))
+    assert claim_shared(database, {"A": 80}) == [("whole", ["A"])]
+    finish(database, whole, Status.SUCCEEDED)
+    assert claim_shared(database, {"A": 80}) == [("c", ["A"])]
+
+
+def test_a_share_that_no_card_can_give_holds_nobody_back_and_one_that_will_fit_keeps_its_turn(
+    database: Database,
+) -> None:
+    enqueue(database, shared("huge", 90), shared("pair", 50, gpus=2), shared("a", 60), shared("b", 20))
+
+    # `pair` needs 50 GiB on two cards, and only one card is that large.
+    assert [name for name, _ in claim_shared(database, {"A": 80, "B": 40})] == ["a", "b"]
+    enqueue(database, shared("c", 70), shared("d", 1))
+    assert claim_shared(database, {"A": 80, "B": 40}) == []
+
+
+def test_the_database_itself_refuses_a_second_owner_of_a_whole_card(database: Database) -> None:
+    from store.schema import gpu_reservations
+
+    first, second = enqueue(database, job("a", gpus=1), shared("b", 1))
+    assert claim_all(database, 0, ["A"]) == [("a", ["A"])]
+
+    with pytest.raises(StoreError, match="the GPU is reserved"), database.write() as connection:
+        connection.execute(gpu_reservations.insert().values(uuid="A", job_id=second, memory_bytes=GIB))
+    assert [owner.job_id for owner in machine.reservations(database)["A"]] == [first]
+
+
+def test_auto_waits_for_a_card_in_foreign_hands_rather_than_take_a_cpu_slot(database: Database) -> None:
+    enqueue(database, job("a", gpus=None), job("b"))
+
+    assert lifecycle.claim(database, 9, [], machine_gpus=1)[0].name == "b"  # type: ignore[index]
+    assert lifecycle.claim(database, 9, [], machine_gpus=1) is None
+    assert claim_all(database, 9, ["A"]) == [("a", ["A"])]
+
+
+def grouped(name: str, group: str | None) -> NewJob:
+    return NewJob(name, "command", {}, group=group)
+
+
+def test_a_group_runs_no_more_jobs_at_once_than_it_has_slots(database: Database) -> None:
+    groups.set_group(database, "net", slots=1)
+    ids = enqueue(
+        database, grouped("a", "net"), grouped("b", "net"), grouped("c", None), grouped("d", "other")
+    )
+
+    assert [name for name, _ in claim_all(database, 9, [])] == ["a", "c", "d"]
+    finish(database, ids[0], Status.FAILED)
+    assert [name for name, _ in claim_all(database, 9, [])] == ["b"]
+
+
+def test_a_paused_group_starts_nothing_until_it_is_resumed(database: Database) -> None:
+    groups.set_group(database, "net", paused=True)
+    enqueue(database, grouped("a", "net"), grouped("b", None))
+
+    assert [name for name, _ in claim_all(database, 9, [])] == ["b"]
+    groups.set_group(database, "net", paused=False)
+    assert [name for name, _ in claim_all(database, 9, [])] == ["a"]
+    assert groups.list_groups(database) == [groups.Group("net", None, False, running=1, waiting=0)]
+
+
+def test_a_job_does_not_start_before_its_time(database: Database) -> None:
+    now = time.time()
+    later, sooner = (
+        NewJob("later", "command", {}, not_before=now + 1e6),
+        NewJob("sooner", "command", {}, not_before=now),
+    )
+    enqueue(database, later, sooner)
+
+    assert [name for name, _ in claim_all(database, 9, [])] == ["sooner"]
+    assert lifecycle.next_start(database) == pytest.approx(now + 1e6)
+
+
+def test_a_retry_waits_out_its_pause_and_a_fallback_costs_no_retry(database: Database) -> None:
+    (a,) = enqueue(database, job("a", retries=1))
+    claim_all(database, 1, [])
+    lifecycle.finish(database, a, Outcome(Status.FAILED, 1, "memory", retry=True, fallback=True))
+    row = jobs.get_job(database, a)
+    assert (row.status, row.fallbacks, row.retries_left, row.not_before) == (Status.QUEUED, 1, 1, None)
+
+    claim_all(database, 1, [])
+    lifecycle.finish(database, a, Outcome(Status.FAILED, 1, "bad", retry=True, delay=1e6, ended_at=5.0))
+    row = jobs.get_job(database, a)
+    assert (row.status, row.fallbacks, row.retries_left, row.not_before) == (Status.QUEUED, 1, 0, 1e6 + 5)
+
+
+def test_a_sweep_is_held_after_fast_failures_and_a_release_gives_it_as_many_again(database: Database) -> None:
+    new = [job(f"j{i}") for i in range(8)]
+    _, ids = lifecycle.enqueue(database, "sweep", new, hold_after={"failures": 2, "seconds": 60})
+
+    def fail_next(seconds: float) -> None:
+        found = lifecycle.claim(database, 1, [])
+        assert found is not None
+        now = time.time()
+        lifecycle.mark_running(database, found[0].id, {"started_at": now - seconds})
+        lifecycle.finish(database, found[0].id, Outcome(Status.FAILED, 1, "bad", ended_at=now))
+
+    fail_next(1)
+    fail_next(1000)  # an hour's work that fails says nothing about the others
+    assert not jobs.get_job(database, ids[7]).held
+    fail_next(1)
+    held = jobs.get_job(database, ids[7])
+    assert (held.held, held.reason) == (True, "held: 2 jobs of its experiment failed within 60 s each")
+    assert lifecycle.claim(database, 9, []) is None
+    for job_id in ids[3:]:
+        wishes.set_held(database, job_id, False)
+    fail_next(1)
+    assert not jobs.get_job(database, ids[7]).held
+    fail_next(1)
+    assert jobs.get_job(database, ids[7]).held
+
+
+def test_a_key_submits_once_and_is_refused_for_other_jobs(database: Database) -> None:
+    first = lifecycle.enqueue(database, "test", [job("a"), job("b", "a")], key="tuesday")
+    again = lifecycle.enqueue(database, "test", [job("a"), job("b", "a")], key="tuesday")
+
+    assert again == first
+    assert len(jobs.list_jobs(database)) == 2
+    with pytest.raises(StoreError, match=r"key `tuesday`: experiment 1 was submitted under it"):
+        lifecycle.enqueue(database, "test", [job("c")], key="tuesday")
+
+
+def test_two_who_submit_under_one_key_at_once_submit_one_experiment(database: Database) -> None:
+    submitted: list[tuple[int, list[int]]] = []
+    threads = [
+        threading.Thread(
+            target=lambda: submitted.append(lifecycle.enqueue(database, "test", [job("a")], key="once"))
+        )
+        for _ in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert submitted == [(1, [1])] * 6
+
+
+def test_a_cancel_of_waiting_jobs_is_undone_with_place_hold_and_dependents(database: Database) -> None:
+    a, b, c = enqueue(database, job("a", priority=3), job("b", "a"), job("c"))
+    wishes.set_held(database, a, True)
+    wishes.request_cancel(database, a)
+    assert jobs.get_job(database, b).status is Status.CANCELLED
+    wishes.undo_cancel(database, a)
+
+    rows = {row.id: row for row in jobs.list_jobs(database)}
+    assert (rows[a].status, rows[a].held, rows[a].priority, rows[a].attempt) == (Status.QUEUED, True, 3, 0)
+    assert (rows[b].status, rows[c].status) == (Status.BLOCKED, Status.QUEUED)
+
+
+def test_only_a_cancel_before_the_start_can_be_undone(database: Database) -> None:
+    (a,) = enqueue(database, job("a"))
+    claim_all(database, 1, [])
+    wishes.request_cancel(database, a)
+    finish(database, a, Status.QUEUED)
+    assert jobs.get_job(database, a).status is Status.CANCELLED
+
+    with pytest.raises(StoreError, match="job 1: cancelled while it ran; only the cancel"):
+        wishes.undo_cancel(database, a)

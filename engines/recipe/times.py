@@ -1,0 +1,28 @@
+"""Times as people write them: a date, a time of the day, or a while from now."""
+
+import re
+from datetime import datetime, timedelta
+
+_WHILE = re.compile(r"\+(\d+(?:\.\d+)?)(s|m|h|d)")
+_CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def time_of(text: str, now: float) -> float:
+    """Unix seconds of `2026-12-24T18:00`, of the next `22:30`, or of `+2h` after `now`. Local time unless it has a zone.
+
+    ValueError where it is no time.
+    """
+    text = text.strip()
+    if match := _WHILE.fullmatch(text):
+        return now + float(match[1]) * _SECONDS[match[2]]
+    if match := _CLOCK.fullmatch(text):
+        today = datetime.fromtimestamp(now).replace(
+            hour=int(match[1]), minute=int(match[2]), second=0, microsecond=0
+        )
+        # Not 24 hours later: on two days of the year that is another time of the day.
+        return (today if today.timestamp() > now else today + timedelta(days=1)).timestamp()
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        raise ValueError(f"`{text}` is no time; write 2026-12-24T18:00, 22:30 or +2h") from None
