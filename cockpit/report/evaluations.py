@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cockpit.comparison import GRADERS, jobs_of, unlike_protocols
@@ -16,6 +16,8 @@ from store.schema import Status
 BUDGET_FIELD = "train_samples"
 """The field of a training recipe that is a budget: a matrix over it makes the points of one series."""
 MOST_NOTES = 12
+MOSTLY = 0.9
+"""With fewer questions in common than this share, evaluations are not of the same questions."""
 
 _CELL = re.compile(r"([^\[/]*)(?:\[(.*)\])?")
 
@@ -129,6 +131,7 @@ def _on_the_same_questions(evaluations: list[Evaluation], notes: list[str]) -> l
     """Those with the commonest set of questions. Examples may be missing where a job was cut short."""
     if not evaluations:
         return []
+    evaluations = _that_every_grader_could_grade(evaluations, notes)
     counts = Counter(e.questions for e in evaluations if e.questions)
     usual = counts.most_common(1)[0][0] if counts else ()
     for e in evaluations:
@@ -140,6 +143,29 @@ def _on_the_same_questions(evaluations: list[Evaluation], notes: list[str]) -> l
                 f"left out job {e.job.id} ({e.job.name}): it answered other questions ({common} in common)"
             )
     return [e for e in evaluations if e.questions and e.questions == usual]
+
+
+def _that_every_grader_could_grade(evaluations: list[Evaluation], notes: list[str]) -> list[Evaluation]:
+    """Without the few questions that a grader failed on somewhere: one such answer must not cost an arm its place."""
+    asked = {question for e in evaluations for question in e.questions}
+    common = asked.intersection(*(e.questions for e in evaluations))
+    failed = [e for e in evaluations if len(e.questions) < len(asked)]
+    errors = [e.scores["grader_errors"].value if "grader_errors" in e.scores else None for e in failed]
+    if not failed or not all(errors) or len(common) < MOSTLY * len(asked):
+        return evaluations
+    notes.append(
+        f"left out {len(asked) - len(common)} of {len(asked)} questions everywhere: a grader failed on them in "
+        f"{', '.join(f'job {e.job.id}' for e in failed)}"
+    )
+    return [_only(e, common) for e in evaluations]
+
+
+def _only(evaluation: Evaluation, questions: set[str]) -> Evaluation:
+    places = [place for place, question in enumerate(evaluation.questions) if question in questions]
+    shares = {grader: [of[place] for place in places] for grader, of in evaluation.shares.items()}
+    return replace(
+        evaluation, questions=tuple(evaluation.questions[place] for place in places), shares=shares
+    )
 
 
 def _most_common(protocols: Sequence[dict[str, Any]]) -> dict[str, Any]:

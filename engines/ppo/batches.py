@@ -29,6 +29,8 @@ class Row:
     outcome: str
     fallback: bool
     """Right, but not where it was asked for."""
+    in_format: bool = False
+    """It stands where it was asked for, right or wrong."""
     sampled_logps: list[float] | None = None
     """As the generator saw them, where it is another engine than the one that trains."""
 
@@ -73,6 +75,11 @@ def response_mask(rows: Sequence[Row], *, mask_truncated: bool) -> Tensor:
         if row.outcome != "error" and not (mask_truncated and row.truncated):
             mask[place, : len(row.response_ids)] = 1
     return mask
+
+
+def compared_groups(rows: Sequence[Row]) -> list[int]:
+    """Each row's group, to compare rewards within. One whose grader failed is alone: its 0 says nothing of the others."""
+    return [row.group if row.outcome != "error" else -1 - number for number, row in enumerate(rows)]
 
 
 def by_unit(units: Sequence[int], chosen: Sequence[int]) -> dict[int, list[int]]:

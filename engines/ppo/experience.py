@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from engines.ppo.advantage import gae, group_relative, token_rewards, whiten
-from engines.ppo.batches import Batch, Row, by_unit, collate, micro_batches, response_mask
+from engines.ppo.batches import Batch, Row, by_unit, collate, compared_groups, micro_batches, response_mask
 from engines.ppo.fields import MtlPpoRecipe
 from engines.ppo.losses import kl_estimate
 from engines.ppo.policy import ActorCritic
@@ -114,7 +114,7 @@ class Observer:
             tokens = token_rewards(rewards, mask) - penalty * divergence
             advantages, returns = gae(tokens, values, mask, algorithm.gamma, algorithm.lam)
         else:
-            groups = torch.tensor([row.group for row in rows])
+            groups = torch.tensor(compared_groups(rows))
             whole = rewards - penalty * divergence.sum(dim=1)
             advantages = (
                 group_relative(whole, groups, leave_one_out=algorithm.adv_estimator == "rloo")[:, None] * mask

@@ -30,7 +30,12 @@ def finish(trainer: Trainer, before: dict[str, torch.Tensor]) -> None:
     if remark := postflight.hardly_changed(changed):
         run.events.message(remark, "warning")
     prompts = [trainer.rollout.prompt(item) for items in trainer.questions.val.values() for item in items[:2]]
-    if recipe.trainer.save_model == "final":
+    no_best = recipe.trainer.save_model == "best" and trainer.progress.best is None
+    if no_best:
+        run.events.message(
+            "no validation gave a value, so the last policy is left instead of the best", "warning"
+        )
+    if recipe.trainer.save_model == "final" or no_best:
         save_model(models, trainer.tokenizer, run.model, trainer.made_from)
         postflight.check_saved(model, trainer.tokenizer, run.model, prompts[:8])
     else:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from engines.ppo.advantage import explained_variance, same_reward_groups
-from engines.ppo.batches import Row, by_unit
+from engines.ppo.batches import Row, by_unit, compared_groups
 from engines.ppo.experience import Experience
 from engines.ppo.learner import Operation
 from engines.ppo.losses import kl_estimate
@@ -22,13 +22,14 @@ COSINES = "cosines.csv"
 
 
 def experience_figures(seen: Experience, units: Sequence[str], *, critic: bool) -> dict[str, float]:
-    """Means over all completions, and by unit what differs between them."""
+    """Means over all completions, and by unit what differs between them. What a grader failed on has no reward to count."""
+    known = torch.tensor([row.outcome != "error" for row in seen.rows])
     rewards = torch.tensor([row.reward for row in seen.rows])
-    groups = torch.tensor([row.group for row in seen.rows])
+    groups = torch.tensor(compared_groups(seen.rows))
     same = same_reward_groups(rewards, groups).float()
     tokens = seen.mask.sum().clamp(min=1)
     found = {
-        "train_reward_mean": float(rewards.mean()),
+        "train_reward_mean": float(rewards[known].mean()),
         "entropy": float((seen.entropies * seen.mask).sum() / tokens),
         **_counts(seen.rows),
         "zero_advantage": float(same.mean()),
@@ -39,9 +40,10 @@ def experience_figures(seen: Experience, units: Sequence[str], *, critic: bool) 
         found["sampling_kl"] = _mismatch(seen)
     for unit, own in by_unit(seen.units, range(len(seen.rows))).items():
         name = units[unit]
-        found[f"reward/{name}"] = float(rewards[own].mean())
+        earned = rewards[own][known[own]]
+        found[f"reward/{name}"] = float(earned.mean())
         found[f"zero_advantage/{name}"] = float(same[own].mean())
-        found[f"zero_reward/{name}"] = float((rewards[own] == 0).float().mean())
+        found[f"zero_reward/{name}"] = float((earned == 0).float().mean())
         found[f"degenerate/{name}"] = float(unit in seen.degenerate)
         if critic:
             figure = explained_variance(seen.values[own], seen.returns[own], seen.mask[own])
@@ -71,7 +73,7 @@ def _counts(rows: Sequence[Row]) -> dict[str, float]:
     return {
         "length": sum(len(row.response_ids) for row in rows) / count,
         "truncated": sum(row.truncated for row in rows) / count,
-        "format_rate": sum(row.outcome == "graded" and not row.fallback for row in rows) / count,
+        "format_rate": sum(row.in_format for row in rows) / count,
         "fallback_rate": sum(row.fallback for row in rows) / count,
         "grader_errors": float(sum(row.outcome == "error" for row in rows)),
     }

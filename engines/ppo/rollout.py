@@ -87,6 +87,7 @@ class Rollout:
             truncated=not completion.terminated,
             outcome=grade.outcome,
             fallback=fallback,
+            in_format=grade.in_format,
             sampled_logps=completion.logprobs,
         )
 
@@ -100,5 +101,4 @@ def reward_of(grade: SuiteGrade, block: RewardBlock) -> float:
     earned = grade.score if block.partial_credit else float(grade.correct)
     if block.lenient and grade.lenient:
         earned = 1.0
-    in_place = grade.outcome == "graded" and (grade.correct or not grade.lenient)
-    return earned + block.format_bonus * in_place
+    return earned + block.format_bonus * grade.in_format

@@ -109,7 +109,8 @@ class Trainer:
         rows = self.rollout.rows(drawn, self.recipe.rollout.n, self.recipe.rollout.sampling(), f"step {step}")
         generated = time.monotonic()
         if step == 1 and self.models.critic:
-            self.models.expect(sum(row.reward for row in rows) / len(rows))
+            earned = [row.reward for row in rows if row.outcome != "error"]
+            self.models.expect(sum(earned) / max(len(earned), 1))
         with_reference = self.models.has_reference and (needed or measure)
         seen = self.observer.observe(rows, self.kl.coefficient, with_reference=with_reference)
         figures = experience_figures(seen, self.questions.units, critic=self.models.critic is not None)
@@ -153,8 +154,10 @@ class Trainer:
         if self.progress.best_epoch == epoch and self.progress.best is not None:
             self._save(BEST)
         if self.progress.stop and self.recipe.trainer.early_stopping:
-            best = f"{self.progress.best:.4f} in epoch {self.progress.best_epoch}"
-            self.run.events.message(f"stopped early after epoch {epoch}: the best was {best}")
+            best = "no validation gave a value"
+            if self.progress.best is not None:
+                best = f"the best was {self.progress.best:.4f} in epoch {self.progress.best_epoch}"
+            self.run.events.message(f"stopped early after epoch {epoch}: {best}")
 
     def _save_if_due(self, step: int) -> None:
         block = self.recipe.trainer

@@ -13,7 +13,8 @@ from statistics import fmean, pvariance
 from typing import Any
 
 from engines.statistics.crossed import LEVEL, paired
-from engines.statistics.intervals import holm
+from engines.statistics.intervals import holm, wilson
+from engines.statistics.macro import macro_weights
 from engines.suite.rows import SuiteRow
 from engines.suite.summary import clustered_interval
 
@@ -38,15 +39,33 @@ class Curve:
     shares: list[dict[str, float]]
     """By epoch: the share of right answers to each question."""
     clusters: dict[str, str]
+    tasks: dict[str, str]
+    """Of every question; the tasks of a domain count alike, as in its score."""
 
     @property
     def values(self) -> list[float]:
-        return [fmean(shares.values()) for shares in self.shares]
+        return [fmean(fmean(task) for task in self._by_task(at)) for at in range(len(self.shares))]
 
     def error(self, at: int) -> float:
-        """The standard error of a value: questions are drawn at random."""
-        shares = list(self.shares[at].values())
-        return math.sqrt(pvariance(shares) / len(shares))
+        """The standard error of a value: questions are drawn at random, task by task."""
+        by_task = self._by_task(at)
+        return math.sqrt(sum(pvariance(task) / len(task) for task in by_task)) / len(by_task)
+
+    def weighted(self, at: int) -> list[float]:
+        """The questions' shares, by weights whose mean is 1, so that their plain mean is the value."""
+        shares = self.shares[at]
+        weights = macro_weights(
+            [self.tasks[question] for question in shares], dict.fromkeys(self.tasks.values(), "")
+        )
+        if max(weights) - min(weights) < 1e-9:  # right and wrong stay what they are: exact tests need it
+            return list(shares.values())
+        return [share * weight for share, weight in zip(shares.values(), weights, strict=True)]
+
+    def _by_task(self, at: int) -> list[list[float]]:
+        found: dict[str, list[float]] = {}
+        for question, share in self.shares[at].items():
+            found.setdefault(self.tasks[question], []).append(share)
+        return list(found.values())
 
     def best(self) -> int:
         """The place of the earliest value within one standard error of the largest."""
@@ -57,6 +76,10 @@ class Curve:
 
     def interval(self, at: int) -> tuple[float, float]:
         shares = self.shares[at]
+        by_task, error, value = self._by_task(at), self.error(at), self.values[at]
+        if len({len(task) for task in by_task}) > 1 and error:
+            worth = value * (1 - value) / error**2
+            return wilson(value * worth, worth)
         return clustered_interval(list(shares.values()), [self.clusters[question] for question in shares])
 
 
@@ -64,12 +87,14 @@ def curves_of(points: Sequence[Point]) -> dict[str, Curve]:
     """A curve a domain, over the questions that every checkpoint has a grade for."""
     graded: list[dict[str, dict[str, list[bool]]]] = []
     clusters: dict[str, str] = {}
+    tasks: dict[str, str] = {}
     for point in points:
         domains: dict[str, dict[str, list[bool]]] = {}
         for row in point.rows:
             if row.outcome != "error":
                 domains.setdefault(row.domain, {}).setdefault(row.example_id, []).append(row.strict)
                 clusters[row.example_id] = row.cluster
+                tasks[row.example_id] = row.task
         graded.append(domains)
     names = list(dict.fromkeys(domain for domains in graded for domain in domains))
     curves = {}
@@ -79,7 +104,7 @@ def curves_of(points: Sequence[Point]) -> dict[str, Curve]:
             [{q: fmean(domains[name][q]) for q in sorted(common)} for domains in graded] if common else []
         )
         if shares:
-            curves[name] = Curve([point.epoch for point in points], shares, clusters)
+            curves[name] = Curve([point.epoch for point in points], shares, clusters, tasks)
     return curves
 
 
@@ -159,7 +184,11 @@ def _slope(xs: Sequence[float], ys: Sequence[float]) -> float:
 def _judge(domains: dict[str, Any], curves: Mapping[str, Curve]) -> None:
     """Paired drops from the first and from the domain's best checkpoint to the last, Holm-adjusted over the domains."""
     for key, start in (("since_start", lambda curve: 0), ("since_best", _argmax)):
-        drops = {name: _change(curve, start(curve)) for name, curve in curves.items()}
+        # A best was picked among the checkpoints by the same answers, the first one too: the test pays for that.
+        drops = {
+            name: _change(curve, start(curve), len(curve.epochs) - 1 if key == "since_best" else 1)
+            for name, curve in curves.items()
+        }
         adjusted = holm([drop["p"] for drop in drops.values()])
         for (name, drop), p in zip(drops.items(), adjusted, strict=True):
             domains[name][key] = drop | {"p_adjusted": p}
@@ -176,14 +205,9 @@ def _argmax(curve: Curve) -> int:
     return curve.values.index(max(curve.values))
 
 
-def _change(curve: Curve, start: int) -> dict[str, float]:
-    """The last checkpoint against another, on the same questions."""
-    questions = list(curve.shares[0])
-    before = [curve.shares[start][question] for question in questions]
-    after = [curve.shares[-1][question] for question in questions]
-    change = paired([before], [after])
-    # The best was picked among the checkpoints by the same answers: the test pays for that.
-    tried = len(curve.epochs) - 1 if start else 1
+def _change(curve: Curve, start: int, tried: int) -> dict[str, float]:
+    """The last checkpoint against another that is one of `tried`, on the same questions."""
+    change = paired([curve.weighted(start)], [curve.weighted(-1)])
     return {
         "difference": change.value,
         "low": change.low,

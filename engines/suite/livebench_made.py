@@ -58,7 +58,7 @@ def _web_of_lies(draw: random.Random, difficulty: int) -> Made:
     return (
         "web_of_lies_v2",
         f"Everyone either always tells the truth or always lies. {' '.join(told)} Does each of these tell the truth: "
-        f"{who}? {_SOLUTION} as a list of yes and no, as in <solution>yes, no, yes</solution>.",
+        f"{who}? {_SOLUTION} as a list of yes and no, as in <solution>yes, no, ...</solution>.",
         answer,
     )
 
@@ -92,9 +92,11 @@ def made_language(seed: int, difficulty: int) -> Made:
 
 def _typos(draw: random.Random, difficulty: int) -> Made:
     words = _TEXT.split()
-    start = draw.randrange(len(words) // 2)
-    part = words[start : start + 8 + 3 * difficulty]
-    spoiled = [_MISTAKES.get(word, word) if draw.random() < 0.9 else word for word in part]
+    part = spoiled = words
+    while spoiled == part:
+        start = draw.randrange(len(words) // 2)
+        part = words[start : start + 8 + 3 * difficulty]
+        spoiled = [_MISTAKES.get(word, word) if draw.random() < 0.9 else word for word in part]
     prompt = (
         "Repeat this text with its misspellings mended and nothing else changed. "
         f"{_SOLUTION}.\n\n{' '.join(spoiled)}"

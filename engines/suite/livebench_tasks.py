@@ -96,7 +96,10 @@ def _records(text: str) -> list[dict[str, str]] | None:
     delimiter = "\t" if "\t" in first else ","
     if value is not None or delimiter not in first:
         return None
-    rows = list(csv.DictReader(io.StringIO(text.strip()), delimiter=delimiter))
+    try:
+        rows = list(csv.DictReader(io.StringIO(text.strip()), delimiter=delimiter))
+    except csv.Error:  # a carriage return within a line, a field without end
+        return None
     return [{_word(str(k)): _word(str(v)) for k, v in row.items()} for row in rows] or None
 
 

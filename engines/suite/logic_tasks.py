@@ -21,7 +21,11 @@ def parsed_value(text: str) -> Any:
     """JSON or a Python literal; None where it is neither. Nothing is evaluated."""
     for read in (json.loads, ast.literal_eval):
         try:
-            return read(text.strip())
+            value = read(text.strip())
+            repr(
+                value
+            )  # an integer too long to be written would end the grader later, and so leave the count
+            return value
         except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
             continue
     return None

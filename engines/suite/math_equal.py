@@ -27,6 +27,8 @@ LONGEST = 500
 _UNITS = re.compile(
     r"\\?(?:text|mbox|mathrm|textbf)\{\s*([^{}]*)\}|\\(?:!|,|;|:|quad|qquad|left|right)(?![a-zA-Z])|\\(?:left|right)"
 )
+_BETWEEN = re.compile(r"(?<=\d)(?:\s|\\[,;:! ]|\\q?quad)+(?=\d)(?!\d{3}(?!\d))")
+"""Space between two numbers, which it keeps apart; not between thousands."""
 _DROPPED = re.compile(r"[\s$]|\\\$|\\%|%|\^\\circ|\^\{\\circ\}|\\degree")
 _SHORT_FRAC = re.compile(r"\\frac(\d)(\d)(?!\d)")
 _FRAC = re.compile(r"([-+]?)\\frac\{(-?\d+)\}\{(-?\d+)\}")
@@ -37,6 +39,7 @@ _CHOICE = re.compile(r"(?i)\bor\b|\\lor\b|\\vee\b")
 def normalised(text: str) -> str:
     """LaTeX without what does not change its meaning: spaces, delimiters' sizes, kinds of fractions, thousands commas."""
     text = text.strip().rstrip(".").replace("\\dfrac", "\\frac").replace("\\tfrac", "\\frac")
+    text = _BETWEEN.sub(";", text)
     text = _UNITS.sub(lambda match: match[1] or "", text)
     text = _DROPPED.sub("", text)
     text = _SHORT_FRAC.sub(r"\\frac{\1}{\2}", text)
@@ -123,8 +126,9 @@ class _Worker:
         self.stop()
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
-        self._process.start()
+        process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        process.start()
+        self._process = process
         theirs.close()
         if not self._pipe.poll(_START) or self._pipe.recv() != "ready":
             self.stop()

@@ -95,6 +95,7 @@ def _linear(draw: random.Random, difficulty: int) -> Made:
 
 def _quadratic_roots(draw: random.Random, difficulty: int) -> Made:
     r, s = draw.randint(-6 - 3 * difficulty, 6 + 3 * difficulty), draw.randint(1, 9)
+    s += r == s  # whether a double root counts twice, the question would not say
     return (
         f"Find the sum of the squares of the roots of $x^2 {_signed(-(r + s))}x {_signed(r * s)} = 0$.",
         str(r * r + s * s),

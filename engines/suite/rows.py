@@ -84,8 +84,8 @@ def _row(task: SuiteTask, item: Item, answer: Answer, verdict: SuiteGrade, layer
         question=item.prompt,
         gold=item.gold,
         extra=item.extra,
-        completion=answer.text,
-        extracted=verdict.extracted,
+        completion=_writable(answer.text),
+        extracted=None if verdict.extracted is None else _writable(verdict.extracted),
         method=verdict.method,
         outcome=verdict.outcome,
         score=verdict.score,
@@ -95,9 +95,14 @@ def _row(task: SuiteTask, item: Item, answer: Answer, verdict: SuiteGrade, layer
         in_format=verdict.in_format,
         terminated=answer.terminated,
         tokens=answer.tokens,
-        detail=verdict.detail,
+        detail=_writable(verdict.detail),
         sandbox=layer,
     )
+
+
+def _writable(text: str) -> str:
+    """The text with half surrogate pairs spelled out: no file takes them, and a model's program may say what it likes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def item_of(stored: Mapping[str, Any]) -> tuple[Item, Answer]:

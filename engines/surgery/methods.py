@@ -21,6 +21,9 @@ Method = Literal[
 _NOTHING = 1e-30
 """Squared norm of a gradient that is zero but for rounding; nothing is projected on it."""
 
+_PARALLEL = 1 - 1e-9
+"""Cosine of gradients that are the same but for their length."""
+
 
 @dataclass
 class Situation:
@@ -102,7 +105,8 @@ def _gradvac(gramian: Tensor, situation: Situation) -> Decision:
             place = situation.tasks[row], situation.tasks[other]
             target = situation.targets[place].clone()
             cosine = (gramian[other] @ own / (length * norms[other])).clamp(-1, 1)
-            if cosine < target:
+            # A target of 1 is only reached by adding infinitely much of the other.
+            if cosine < target < _PARALLEL:
                 sine, wanted = (1 - cosine**2).sqrt(), (1 - target**2).sqrt()
                 own[other] += length * (target * sine - cosine * wanted) / (norms[other] * wanted)
             situation.targets[place] = (1 - situation.beta) * target + situation.beta * cosine

@@ -92,7 +92,8 @@ def calibrate(halves: Tensor) -> Calibrated:
     for a in range(count):
         for b in range(count):
             both = reliability[a], reliability[b]
-            if a != b and min(both) > RELIABLE:
+            # Not `min`: half of a batch may have no gradient, and which of NaN and a number is less depends on their order.
+            if a != b and all(one > RELIABLE for one in both):
                 # Halves of different tasks share no noise either, but only these two pairs are as independent as the halves.
                 across = float(between[a, b + count] + between[a + count, b]) / 2
                 corrected[a][b] = across / (both[0] * both[1]) ** 0.5

@@ -212,6 +212,31 @@ def test_it_stops_when_validations_no_longer_improve_and_leaves_the_best(make_ru
     assert [step for step, _ in metrics(read_events(attempt), "train_reward_mean")] == [1, 2, 3, 4]
 
 
+def test_a_run_whose_validation_no_grader_can_judge_ends_with_its_last_policy_and_says_so(
+    make_run, read_events, monkeypatch
+):
+    from dataclasses import replace
+
+    from engines.suite import catalog
+
+    def fails(item, text, sandbox):
+        raise RuntimeError("broken")
+
+    monkeypatch.setitem(catalog.SUITE, "micro_math", replace(catalog.SUITE["micro_math"], grade=fails))
+    attempt = make_run()
+    trainer = {
+        "total_epochs": 3,
+        "early_stopping_min_epochs": 1,
+        "early_stopping_patience": 1,
+        "save_model": "best",
+    }
+    run(recipe(data={**DATA, "val": ["micro_math"]}, trainer=trainer), attempt)
+    texts = [event["text"] for event in read_events(attempt) if event["kind"] == "message"]
+    assert any("stopped early after epoch 1: no validation gave a value" in text for text in texts)
+    assert any("the last policy is left" in text for text in texts)
+    assert (attempt.model / "adapter_model.safetensors").is_file()
+
+
 @pytest.mark.parametrize("method", ["pooled", "equal", "gradvac", "pcgrad_placebo"])
 def test_the_arms_of_a_comparison_ask_the_same_and_sample_the_same_at_first(
     uninterrupted, make_run, read_events, method

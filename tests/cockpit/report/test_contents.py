@@ -189,6 +189,23 @@ def test_evaluations_under_another_protocol_are_left_out_and_named(
     assert "`tunedeck regrade`" in notes(report)
 
 
+def test_a_question_that_a_grader_failed_on_in_one_evaluation_is_left_out_of_all(
+    database: Database, lab: Any, finished_sweep: Any
+) -> None:
+    name = "other[train_samples=64,seed=1]/eval"
+    mine = finished_sweep(skip=lambda job: job.name == name)
+    broken = next(job for job in mine if job.name == name)
+    lab.evaluate(broken, [True] * 198)
+    lab.report(broken, lab.score("grader_errors", 0.01))
+    lab.end(broken)
+    report = build(database, "sweep")
+
+    assert list(point(report, "other 64").models) == [1, 2, 3] and point(report, "other 64").n == 198
+    assert f"left out 2 of 200 questions everywhere: a grader failed on them in job {broken.id}" in notes(
+        report
+    )
+
+
 def test_an_evaluation_of_other_questions_is_left_out(
     database: Database, lab: Any, finished_sweep: Any
 ) -> None:

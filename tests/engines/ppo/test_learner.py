@@ -176,6 +176,15 @@ def test_a_failed_grader_teaches_nothing(tiny_model, rows, make_row):
     assert not seen.mask[-1].any() and not seen.advantages[-1].any()
 
 
+@pytest.mark.parametrize("estimator", ["rloo", "grpo"])
+def test_a_failed_grader_is_no_measure_for_the_other_answers_to_its_question(tiny_model, make_row, estimator):
+    fair = [make_row([5, 6], [7], 0, 0, reward=1.0), make_row([5, 6], [8], 0, 0, reward=1.0)]
+    broken = make_row([5, 6], [9], 0, 0, reward=0.0, outcome="error")
+    algorithm = {"adv_estimator": estimator, "adv_norm": "none"}
+    *_, seen = real(tiny_model, [*fair, broken], algorithm=algorithm)
+    assert not seen.advantages.any() and seen.degenerate == {0}
+
+
 def test_a_placebo_partition_preserves_the_total_of_the_gradients(tiny_model, rows):
     found = {}
     for method in ("equal", "pcgrad_placebo"):

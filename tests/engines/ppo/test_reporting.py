@@ -3,9 +3,11 @@
 import json
 
 import pytest
+import torch
 
+from engines.ppo.experience import Experience
 from engines.ppo.fields import RewardBlock
-from engines.ppo.reporting import SurgeryLog, validation_figures
+from engines.ppo.reporting import SurgeryLog, experience_figures, validation_figures
 from engines.ppo.rollout import reward_of
 from engines.suite.item import SuiteGrade, graded, grader_error, make_item, no_answer
 
@@ -19,6 +21,7 @@ from engines.suite.item import SuiteGrade, graded, grader_error, make_item, no_a
         (graded(True, "7", "last_number", asked_for=False), {}, 0.0),
         (graded(True, "7", "last_number", asked_for=False), {"lenient": True}, 1.0),
         (graded(True, "7", "last_number", asked_for=False), {"format_bonus": 0.1}, 0.0),
+        (graded(False, "7", "last_number", asked_for=False), {"format_bonus": 0.1}, 0.0),
         (graded(False, "7", "box", asked_for=True), {"format_bonus": 0.1}, 0.1),
         (graded(True, "7", "box", asked_for=True), {"format_bonus": 0.1}, 1.1),
         (no_answer(), {"format_bonus": 0.1, "lenient": True}, 0.0),
@@ -49,3 +52,19 @@ def test_what_an_interrupted_attempt_wrote_of_later_steps_is_taken_back(tmp_path
     journal.write_text("".join(json.dumps({"step": step}) + "\n" for step in (1, 6, 11)) + '{"step": 16, "ta')
     SurgeryLog(tmp_path, ["a"], done=6)
     assert [json.loads(line)["step"] for line in journal.read_text().splitlines()] == [1, 6]
+
+
+def test_training_figures_leave_out_what_a_grader_failed_on(make_row):
+    rows = [
+        make_row([1], [2], group=0, reward=1.0, in_format=True),
+        make_row([1], [2], group=0, reward=1.0),
+        make_row([1], [2], group=0, outcome="error"),
+    ]
+    zeros = torch.zeros(3, 1)
+    seen = Experience(
+        rows, [0, 0, 0], torch.tensor([[1.0], [1.0], [0.0]]), zeros, zeros, zeros, None, zeros, zeros, set()
+    )
+    found = experience_figures(seen, ["math"], critic=False)
+    assert found["train_reward_mean"] == found["reward/math"] == 1.0 and found["zero_reward/math"] == 0.0
+    assert found["zero_advantage/math"] == 1.0
+    assert found["format_rate"] == pytest.approx(1 / 3)

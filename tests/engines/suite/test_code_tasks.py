@@ -2,6 +2,7 @@
 
 import re
 
+import orjson
 import pytest
 
 from engines.sandbox import Limits, Sandbox, open_sandbox
@@ -11,6 +12,7 @@ from engines.suite import code_tasks, livecodebench_task, simulation_tasks
 from engines.suite.code_tasks import HUMANEVAL, MBPP, humaneval_tests, mbpp_tests, plan_for
 from engines.suite.code_tests import passes, plan_of
 from engines.suite.livecodebench_task import LIVECODEBENCH
+from engines.suite.rows import Answer, fields_of, graded_row
 
 TASKS = {task.name: task for task in (*code_tasks.TASKS, *simulation_tasks.TASKS)}
 HACKS = {attack.name: attack.code for attack in ATTACKS if attack.family == "verdict"}
@@ -381,3 +383,11 @@ def test_livecodebench_runs_programs_and_methods(sandbox, kind, code, score):
 def test_livecodebench_has_no_solutions_to_show():
     with pytest.raises(ValueError, match="no solutions"):
         LIVECODEBENCH.gold_answer(livecodebench_task.parse_livecodebench(LIVECODEBENCH_ROWS["stdin"]))
+
+
+def test_a_program_that_fails_with_half_a_character_is_graded_and_its_row_can_be_written(sandbox):
+    item = MBPP.generate(0, 0)
+    program = f"```python\ndef {item.details['entry']}(*given):\n    raise ValueError(chr(0xD800))\n```"
+    row = graded_row(MBPP, item, Answer(0, program, 9, True), sandbox)
+    assert (row.outcome, row.strict) == ("graded", False)
+    assert "ud800" in row.detail and orjson.dumps(fields_of(row))

@@ -2,9 +2,11 @@
 
 import random
 
+import pytest
 from rows_by_hand import row
 
 from engines.suite.evolution import Point, analyse
+from engines.suite.summary import summarize_suite
 
 
 def _point(epoch, shares, questions=200, seed=0):
@@ -79,3 +81,24 @@ def test_questions_that_a_grader_failed_on_are_left_out_at_every_checkpoint():
     broken = [*good[:3], row("t", "math", 3, outcome="error")]
     found = analyse([Point(0, good), Point(1, broken)], {})
     assert found["domains"]["math"]["questions"] == 3
+
+
+def test_a_domain_is_the_mean_of_its_tasks_as_in_its_score():
+    def point(epoch, small, large):
+        rows = [row("aime", "math", n, right=n < small * 20) for n in range(20)]
+        return Point(epoch, rows + [row("math500", "math", n, right=n < large * 300) for n in range(300)])
+
+    points = [point(0, 0.8, 0.1), point(1, 0.5, 0.1), point(2, 0.1, 0.1)]
+    found = analyse(points, {})["domains"]["math"]
+    scores = [{score.name: score.value for score in summarize_suite(one.rows)} for one in points]
+    assert found["values"] == pytest.approx([one["domain.math"] for one in scores])
+    assert found["since_start"]["difference"] == pytest.approx(-0.35)
+    for value, (low, high) in zip(found["values"], found["intervals"], strict=True):
+        assert 0 <= low < value < high <= 1
+
+
+def test_a_best_that_was_picked_pays_for_it_though_it_is_the_first():
+    found = analyse([_point(e, {"math": v}, questions=40) for e, v in enumerate([0.6, 0.55, 0.5, 0.45])], {})
+    domain = found["domains"]["math"]
+    assert domain["since_best"]["difference"] == domain["since_start"]["difference"]
+    assert domain["since_best"]["p"] == pytest.approx(min(1.0, 3 * domain["since_start"]["p"]))

@@ -80,6 +80,9 @@ def test_an_ordering_survives_lines_hyphens_and_case_but_no_code():
     [
         ("93.5%", "0.935", True),
         ("93.49", "93.5", True),
+        ("50 %", "50%", True),
+        ("5000%", "50%", False),
+        ("0.5%", "50%", False),
         ("2018", "2019", False),
         ("$1,234.50", "1234.5", True),
         ("(12.3)", "-12.3", True),
@@ -92,6 +95,24 @@ def test_an_ordering_survives_lines_hyphens_and_case_but_no_code():
 )
 def test_table_values_are_compared_as_numbers_or_words_and_never_evaluated(ours, gold, same):
     assert same_value(ours, gold) is same
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("arcagi1", f"<answer>[[{'0x' + 'f' * 5000}]]</answer>"),
+        ("zebra", f"<answer>{{'rows': [[{'0x' + 'f' * 5000}]]}}</answer>"),
+        ("ordering", f"<answer>['a', {'0x' + 'f' * 5000}]</answer>"),
+        ("livebench_data_analysis", f"<solution>[{{'a': {'0x' + 'f' * 5000}}}]</solution>"),
+        ("livebench_data_analysis", "<solution>a,b\n1\r2,3</solution>"),
+    ],
+)
+def test_no_text_of_a_model_takes_its_answer_out_of_the_count(name, answer):
+    items = [SUITE[name].generate(seed, 0) for seed in range(20)]
+    assert {grade.outcome for grade in (SUITE[name].grade(item, answer, None) for item in items)} <= {
+        "graded",
+        "no_answer",
+    }
 
 
 def test_several_values_are_all_needed_in_any_order():

@@ -30,6 +30,10 @@ def test_the_same_in_another_form_is_equal(answer, gold):
     assert equal(answer, gold)
 
 
+def test_a_space_between_thousands_is_no_second_number():
+    assert equal("10 000", "10000") and equal("10\\,080", "10080")
+
+
 @pytest.mark.parametrize(
     ("answer", "gold"),
     [
@@ -40,6 +44,8 @@ def test_the_same_in_another_form_is_equal(answer, gold):
         ("3,4", "3"),
         ("\\pm 3", "3"),
         ("12", "1,2"),
+        ("1 2", "12"),
+        ("5\\quad 6", "56"),
         ("1,2", "12"),
         ("1/0", "0"),
         ("[2,\\infty)", "(2,\\infty)"),

@@ -1,6 +1,7 @@
 """Every task of the suite keeps its promises: gold is right, junk is not, and made questions are fresh and the same."""
 
 import json
+import re
 
 import pytest
 
@@ -82,6 +83,20 @@ def test_the_prompt_given_back_is_no_answer_that_counts(task, sandbox):
     """A model that only repeats the question, format example included, has answered nothing."""
     for item in _items(task, 4):
         assert not SUITE[task].grade(item, item.prompt, sandbox).correct, item
+
+
+def test_no_made_question_shows_its_answer_or_leaves_it_open(sandbox):
+    """Many seeds of those whose prompts come close: an example that is a possible answer, a text without a mistake."""
+    for task in ("livebench_reasoning", "livebench_language"):
+        for seed in range(150):
+            item = SUITE[task].generate(seed, seed % 6)
+            assert not SUITE[task].grade(item, item.prompt, sandbox).correct, item
+            assert item.details["kind"] != "typos" or item.answer not in item.prompt, item
+    for seed in range(300):
+        item = SUITE["math500"].generate(seed, seed % 6)
+        if found := re.search(r"roots of \$x\^2 ([+-]) (\d+)x ([+-]) (\d+) = 0", item.prompt):
+            b, c = int(found[1] + found[2]), int(found[3] + found[4])
+            assert b * b > 4 * c, item
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -169,3 +169,13 @@ def test_each_weighting_of_torchjd_gives_finite_weights_that_help_both_of_two_ta
     found = decide(method, gram(rows), situation(2)).weights
     assert found.dtype == torch.float64 and found.isfinite().all()
     assert (rows @ (found @ rows) > 0).all()
+
+
+def test_gradient_vaccine_stays_finite_where_tasks_that_were_always_alike_part():
+    alike = torch.ones(2, 2, dtype=torch.float64)
+    where = situation(2)
+    for _ in range(60):
+        decide("gradvac", alike, where)
+    assert where.targets[0, 1] == 1.0
+    weights = decide("gradvac", torch.tensor([[1.0, -1.0], [-1.0, 1.0]], dtype=torch.float64), where).weights
+    assert weights.isfinite().all() and float(weights.abs().max()) <= 1.0

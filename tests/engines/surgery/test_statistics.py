@@ -74,3 +74,10 @@ def test_pure_noise_conflicts_half_of_the_time_and_is_not_corrected():
     assert max(map(abs, found.reliability)) < 0.2
     unreliable = [t for t in range(8) if found.reliability[t] <= 0.05]
     assert unreliable and all(one is None for t in unreliable for one in found.corrected[t])
+
+
+@pytest.mark.parametrize("empty", [0, 1])
+def test_a_task_of_which_one_half_has_no_gradient_is_never_corrected(empty):
+    rows = torch.eye(3, dtype=torch.float64)[[0, 1, 0, 1]] + torch.eye(3, dtype=torch.float64)[2]
+    rows[2 + empty] = 0
+    assert calibrate(rows @ rows.T).corrected == [[None, None], [None, None]]
