@@ -74,6 +74,11 @@ class Recipe(BaseRecipe):
             raise ValueError(
                 "with a `suite`, `limit` is `suite.examples` and `sampling.num_samples` is `suite.samples`"
             )
+        several = self.suite is not None and isinstance(self.suite.samples, int) and self.suite.samples > 1
+        if several and self.sampling.temperature == 0:
+            raise ValueError(
+                "`suite.samples` above 1 needs `sampling.temperature` above 0: greedy answers are all the same"
+            )
         return self
 
 

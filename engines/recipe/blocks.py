@@ -180,6 +180,9 @@ class SuiteBlock(Block):
             raise ValueError("`tasks` needs one task at least, and none of them twice")
         if self.source == "made" and self.paths:
             raise ValueError("`paths` needs `source: public`")
+        unused = [name for name in self.paths if isinstance(self.tasks, list) and name not in self.tasks]
+        if unused:
+            raise ValueError(f"`paths` has {', '.join(unused)}, which is not among `tasks`")
         return self
 
 

@@ -142,7 +142,8 @@ def _validated(
         return schema.model_validate(body)
     except ValidationError as error:
         for detail in error.errors(include_url=False):
-            location = detail["loc"]
+            # Without the arms of unions (`list[literal['aime', ...]]`), which nobody wrote.
+            location = [part for part in detail["loc"] if not (isinstance(part, str) and "[" in part)]
             dotted = ".".join(map(str, location))
             from_matrix = [(*path, "matrix", key) for key in values if dotted.startswith(key)]
             inherited = [(*inherited_from, *location)] if inherited_from is not None else []

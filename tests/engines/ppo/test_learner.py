@@ -11,7 +11,7 @@ from engines.ppo.advantage import whiten
 from engines.ppo.batches import placebo_units, response_mask
 from engines.ppo.experience import Experience, Observer
 from engines.ppo.learner import Learner
-from engines.ppo.losses import entropies, token_logps
+from engines.ppo.losses import entropies, kl_estimate, token_logps
 from engines.ppo.policy import ActorCritic
 from engines.surgery.distributed import World
 
@@ -252,3 +252,80 @@ def test_standardizing_by_task_is_what_the_default_does(tiny_model, rows):
     _, _, _, seen = real(tiny_model, rows)
     again, _ = whiten(seen.advantages, seen.mask, seen.units)
     assert torch.allclose(again, seen.advantages, atol=1e-4)
+
+
+def moved_away(models):
+    """The policy, and no longer where its reference is."""
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for _, one in models.policy:
+            one.add_(0.05 * torch.randn_like(one))
+
+
+@pytest.mark.parametrize("estimator", ["gae", "rloo"])
+def test_divergence_in_the_reward_is_taken_off_from_its_token_on(tiny_model, rows, estimator):
+    algorithm = {"adv_estimator": estimator, "adv_norm": "none", "use_kl_in_reward": True}
+    models, _, observer, _ = real(tiny_model, rows, algorithm=algorithm)
+    moved_away(models)
+    free, paid = (observer.observe(rows, penalty, with_reference=True) for penalty in (0.0, 0.5))
+    away = (free.old_logps - free.reference) * free.mask
+    assert away.abs().max() > 1e-2
+    taken = -0.5 * away.flip(1).cumsum(1).flip(1) * free.mask
+    if estimator == "rloo":  # of two answers, each against the other, all tokens of it together
+        whole = away.sum(1).view(-1, 2)
+        taken = -0.5 * (whole - whole.flip(1)).view(-1, 1) * free.mask
+    assert torch.allclose(paid.returns - free.returns, taken, atol=1e-5)
+
+
+def test_an_entropy_bonus_raises_entropy_and_a_divergence_loss_pulls_back(tiny_model, make_row):
+    rows = [make_row([5, 6, group], [7 + n, 8], 0, group, reward=1.0) for group in range(3) for n in range(2)]
+    optim = {"optim": {"lr": 1e-3}}
+    for kind in ({"entropy_coeff": 1.0}, {"use_kl_loss": True, "kl_loss_coef": 1.0}):
+        models, how, observer, _ = real(tiny_model, rows, actor={**optim, **kind})
+        moved_away(models)
+        before = observer.observe(rows, 0.0, with_reference=True)
+        Learner(how, observer, 1, 0, WORLD).learn(before, 1, measure=False)
+        after = observer.observe(rows, 0.0, with_reference=True)
+        if "use_kl_loss" in kind:
+            old, new = (
+                kl_estimate(s.old_logps, s.reference, "k3").mul(s.mask).sum() for s in (before, after)
+            )
+            assert new < old
+        else:
+            assert (after.entropies * after.mask).sum() > (before.entropies * before.mask).sum()
+
+
+def test_a_shared_trunk_learns_from_values_by_their_weight(tiny_model, make_row):
+    from transformers import AutoModelForCausalLM
+
+    rows = [make_row([5, 6], [7 + n], 0, 0, reward=1.0) for n in range(2)]
+    norms = []
+    for weight in (0.1, 0.2):
+        torch.manual_seed(0)
+        models = ActorCritic(
+            AutoModelForCausalLM.from_pretrained(tiny_model).train(),
+            critic="shared",
+            heads=1,
+            reference=False,
+        )
+        torch.nn.init.normal_(models.head.weight)
+        how = recipe(algorithm={}, lora=None, critic={"mode": "shared", "vf_coef": weight})
+        observer = Observer(models, how, pad=0, world=WORLD)
+        seen = observer.observe(rows, 0.0, with_reference=False)
+        seen.advantages.zero_()  # nothing but the values is left to learn from
+        figures, _ = Learner(how, observer, 1, 0, WORLD).learn(seen, 1, measure=False)
+        norms.append(figures["grad_norm"])
+    assert norms[0] > 1e-4 and norms[1] == pytest.approx(2 * norms[0], rel=1e-4)
+
+
+def test_in_its_warm_up_the_critic_alone_learns_and_no_longer(tiny_model, rows):
+    models, how, observer, seen = real(tiny_model, rows, critic={"critic_warmup": 2})
+    learner = Learner(how, observer, 2, 0, WORLD)
+    for step, moves in ((1, False), (2, False), (3, True)):
+        policy, value = ([one.detach().clone() for _, one in part] for part in (models.policy, models.value))
+        learner.learn(seen, step, measure=False)
+        changed = [
+            any(not torch.equal(one, old) for (_, one), old in zip(part, before, strict=True))
+            for part, before in ((models.policy, policy), (models.value, value))
+        ]
+        assert changed == [moves, True]

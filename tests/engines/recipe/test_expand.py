@@ -211,3 +211,8 @@ def test_a_default_that_only_an_evaluation_has_is_a_mistake_where_there_is_none(
     )
 
     assert "defaults.limit: no job here has this key" in said
+
+
+def test_a_mistake_in_one_of_two_forms_is_placed_without_the_forms() -> None:
+    found = problems("engine: eval\nmodel: {base: pocket}\nsuite: {tasks: [aimee]}\n")
+    assert "r.yaml:3: suite.tasks.0: should be" in found and "literal[" not in found

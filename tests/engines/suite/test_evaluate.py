@@ -157,6 +157,8 @@ def test_a_grader_that_fails_is_an_error_apart_and_no_example_that_a_comparison_
         ({"suite": {"tasks": []}}, "one task at least"),
         ({"suite": {"tasks": ["aime", "aime"]}}, "none of them twice"),
         ({"suite": {"paths": {"aime": "x"}}}, "needs `source: public`"),
+        ({"suite": {"tasks": ["amc"], "source": "public", "paths": {"aime": "x"}}}, "not among `tasks`"),
+        ({"suite": {"samples": 4}, "sampling": {"temperature": 0}}, "`suite.samples` above 1"),
         ({"limit": 3}, "`limit` is `suite.examples`"),
         ({"checkpoints": "all"}, "needs `model: {from: job}`"),
     ],
@@ -167,8 +169,11 @@ def test_what_cannot_be_meant_is_refused(tiny_model, fields, message):
 
 
 def test_greedy_answers_are_not_asked_for_twice(tiny_model, make_run):
-    with pytest.raises(RecipeError, match="2 answers to each question of aime"):
-        run(_recipe(tiny_model, sampling={"max_new_tokens": 8}), make_run())
+    recipe = _recipe(
+        tiny_model, suite={"tasks": ["aime"], "samples": "published"}, sampling={"max_new_tokens": 8}
+    )
+    with pytest.raises(RecipeError, match="32 answers to each question of aime"):
+        run(recipe, make_run())
 
 
 def test_neither_task_nor_suite_is_refused(tiny_model):
