@@ -10,7 +10,7 @@ from typing import Any
 
 from daemon.supervisor import EXIT_NAME, LAUNCH_NAME, LOCK_NAME, PROCESS_NAME
 from engines.recipe.document import write_document
-from store import jobs, paths
+from store import faults, jobs, paths
 from store.database import Database
 from store.jobs import Job
 from store.results import get_experiment
@@ -33,7 +33,9 @@ def start(database: Database, machine: Machine, job: Job, devices: list[str]) ->
     """Starts the supervisor of a job's current attempt. Returns at once."""
     run_dir = database.run_dir(job.id)
     run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    faults.point("reserve.committed")
     _freeze(database, run_dir, job, devices, machine)
+    faults.point("spawn.frozen")
     lock = os.open(run_dir / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -52,6 +54,7 @@ def start(database: Database, machine: Machine, job: Job, devices: list[str]) ->
                 (os.POSIX_SPAWN_DUP2, 1, 2),
             ],
         )
+        faults.point("spawn.started")
     finally:
         os.close(lock)  # the supervisor's copy keeps the lock
 

@@ -20,6 +20,7 @@ import sys
 import time
 
 from daemon.identity import identify
+from store import faults
 
 TYPE_CHECKING = False  # importing it from `typing` would cost what it saves
 if TYPE_CHECKING:
@@ -40,16 +41,22 @@ def main(run_dir: str, attempt: int, lock: int) -> None:
     signals = {signal.SIGTERM, signal.SIGCHLD}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     started_at = time.time()
+    faults.point("supervisor.begun")
     worker, release = _fork_worker(run_dir, launch)
+    faults.point("supervisor.forked")
     process = {"supervisor": identify(os.getpid()), "worker": identify(worker), "started_at": started_at}
     _write(run_dir, PROCESS_NAME.format(attempt), process)
+    faults.point("supervisor.known")
     os.write(release, b"!")
     os.close(release)
+    faults.point("supervisor.released")
     _nudge(run_dir)
     ending = _wait(worker, launch["timeout"], launch["grace_seconds"])
+    faults.point("supervisor.ended")
     ending = {"started_at": started_at, "ended_at": time.time(), **ending}
     while not _found_room(run_dir, EXIT_NAME.format(attempt), ending):
         time.sleep(1)  # what took hours must not be lost because the disk is full for a moment
+    faults.point("supervisor.recorded")
     os.close(lock)  # only now may the next attempt begin
     _nudge(run_dir)
 
@@ -131,6 +138,8 @@ def _write(run_dir: str, name: str, content: dict[str, Any]) -> None:
         json.dump(content, file)
         file.flush()
         os.fsync(file.fileno())
+    if name.startswith("exit"):
+        faults.point("supervisor.torn")
     os.rename(f"{run_dir}/{name}.tmp", f"{run_dir}/{name}")
     directory = os.open(run_dir, os.O_RDONLY)
     os.fsync(directory)

@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from store.database import Database
+from store import faults, journal
+from store.database import Database, StoreError
 from store.jobs import Job, read_job
 from store.moves import NOT_STARTED, log_transition, move
 from store.needs import settle_dependents
@@ -97,6 +98,14 @@ def enqueue(
                 connection.execute(
                     dependencies.insert().values(job_id=ids[job.name], needs_job_id=ids[needed], alias=alias)
                 )
+        faults.point("submit.inserted")
+        try:
+            journal.write_submission(connection, database.home, experiment_id)
+        except OSError as error:
+            raise StoreError(
+                f"{database.home}: the submission cannot be written: {error.strerror}"
+            ) from error
+    faults.point("submit.committed")
     return experiment_id, list(ids.values())
 
 
@@ -136,6 +145,7 @@ def claim(database: Database, cpu_slots: int, gpu_uuids: Sequence[str]) -> tuple
         connection.execute(
             attempts.insert().values(job_id=chosen.id, number=number, claimed_at=now, devices=devices)
         )
+        faults.point("reserve.uncommitted")
         return read_job(connection, chosen.id), devices
 
 
@@ -148,6 +158,8 @@ def mark_running(database: Database, job_id: int, process: dict[str, Any]) -> No
             .where(attempts.c.job_id == job_id, attempts.c.number == number)
             .values(process=process, started_at=process["started_at"])
         )
+        faults.point("adopt.uncommitted")
+    faults.point("adopt.committed")
 
 
 def finish(database: Database, job_id: int, outcome: Outcome) -> Status:
@@ -182,7 +194,9 @@ def finish(database: Database, job_id: int, outcome: Outcome) -> Status:
         )
         if status in FINAL:
             settle_dependents(connection, job_id, status)
-        return status
+        faults.point("finish.uncommitted")
+    faults.point("finish.committed")
+    return status
 
 
 def _inserted_id(connection: Connection, insert: Any) -> int:

@@ -7,6 +7,7 @@ import time
 
 from sqlalchemy import Connection
 
+from store import journal
 from store.database import Database, StoreError
 from store.jobs import Job, read_job
 from store.moves import NOT_STARTED, log_transition, move
@@ -25,6 +26,7 @@ def request_cancel(database: Database, job_id: int) -> Job:
                 f"job {job_id}: is already {job.status}; only a job that has not ended can be cancelled"
             )
         connection.execute(jobs.update().where(jobs.c.id == job_id).values(cancel_requested=True))
+        journal.mark(connection, job_id)
         if job.status in WAITING:
             move(connection, job_id, Status.CANCELLED, "cancelled before it started", ended_at=time.time())
             settle_dependents(connection, job_id, Status.CANCELLED)
