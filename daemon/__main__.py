@@ -11,8 +11,9 @@ import sys
 import time
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
-from daemon.gpus import list_gpus
+from daemon.gpus import list_gpus, pretend_gpus
 from daemon.launch import Machine
 from daemon.scheduler import Scheduler
 from store import machine, paths
@@ -29,23 +30,24 @@ LOCK_TRY_SECONDS = 0.05
 log = logging.getLogger("daemon")
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     cores = os.cpu_count() or 1
     parser = argparse.ArgumentParser(prog="python -P -m daemon", description=__doc__)
     parser.add_argument("--home", type=Path, default=paths.home())
     parser.add_argument("--cpu-slots", type=int, default=max(min(2, cores), cores // 4))
-    arguments = parser.parse_args()
+    parser.add_argument("--pretend-gpus", type=int, metavar="N", help="give out N invented GPUs, for trials")
+    arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     paths.create(arguments.home)
     if not _take_lock(arguments.home):
         log.error("another daemon runs in %s", arguments.home)
         return 1
-    return serve(open_database(arguments.home), arguments.cpu_slots, cores)
+    gpus = list_gpus() if arguments.pretend_gpus is None else pretend_gpus(arguments.pretend_gpus)
+    return serve(open_database(arguments.home), arguments.cpu_slots, cores, gpus)
 
 
-def serve(database: Database, cpu_slots: int, cores: int) -> int:
+def serve(database: Database, cpu_slots: int, cores: int, gpus: list[dict[str, Any]]) -> int:
     """Rounds of the scheduler until SIGTERM or a wish to stop."""
-    gpus = list_gpus()
     nudges = _listen(database.home)
     stop = _stop_flag(nudges)
     threads = max(1, cores // max(1, cpu_slots))

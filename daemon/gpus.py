@@ -29,6 +29,11 @@ def list_gpus() -> list[dict[str, Any]]:
         pynvml.nvmlShutdown()
 
 
+def pretend_gpus(count: int) -> list[dict[str, Any]]:
+    """GPUs that do not exist, to try the queue on a machine without any."""
+    return [{"uuid": f"GPU-pretend-{i}", "name": "pretend", "memory_bytes": 1 << 30} for i in range(count)]
+
+
 def _memory_bytes(handle: Any) -> int | None:
     """Some boards share the machine's memory and have none of their own to report."""
     import pynvml  # noqa: PLC0415

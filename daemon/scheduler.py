@@ -4,17 +4,17 @@ Nothing is kept in memory between rounds that matters: which jobs are active sta
 in their run directories. A daemon that starts after a crash goes on where the last one was killed.
 """
 
-import json
 import logging
 import os
 import signal
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from daemon.ingest import ingest
 from daemon.launch import Machine, exit_file, is_supervised, process_file, start
-from daemon.processes import kill_group, send
+from daemon.processes import send
+from daemon.records import read_record
+from daemon.remnants import end_remnants
 from store import jobs, lifecycle, results
 from store.database import Database
 from store.jobs import Job
@@ -68,7 +68,7 @@ class Scheduler:
         """Who supervisor and worker are. Once the store knows, the run directory may go: they are not forgotten."""
         if job.status is Status.RUNNING:
             return results.list_attempts(self.database, job.id)[-1].process
-        return _read(process_file(self.database.run_dir(job.id), job.attempt))
+        return read_record(process_file(self.database.run_dir(job.id), job.attempt))
 
     def schedule(self) -> int:
         """Claims and starts jobs while there is room. Returns how many."""
@@ -94,12 +94,12 @@ class Scheduler:
         run_dir = self.database.run_dir(job.id)
         supervised = is_supervised(run_dir)  # asked first: a supervisor writes its records before it goes
         process = self._process_of(job)
-        ending = _read(exit_file(run_dir, job.attempt))
+        ending = read_record(exit_file(run_dir, job.attempt))
         if process and job.status is Status.STARTING:
             lifecycle.mark_running(self.database, job.id, process)
         if supervised:
             return False
-        if ending is None and process is not None and kill_group(process["worker"]):
+        if ending is None and process is not None and end_remnants(process, run_dir):
             return False  # next round it is dead and has reported all that it will
         ingest(self.database, jobs.get_job(self.database, job.id))
         was_started = process is not None or (job.id, job.attempt) in self._started
@@ -145,15 +145,6 @@ def _outcome(database: Database, job: Job, was_started: bool, ending: dict[str, 
         how += ", its program could not be started; see its log"
     said = results.last_failure(database, job.id, since=ending["started_at"])
     return outcome(Status.FAILED, f"{said} ({how})" if said else how, "failed" in retried)
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    """A record that its writer renames into place: there or not, never half, unless the job has spoilt it."""
-    try:
-        content: dict[str, Any] = json.loads(path.read_text())
-    except (FileNotFoundError, ValueError):
-        return None
-    return content
 
 
 def _reap_children() -> None:

@@ -144,7 +144,9 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _plain(row: Row[Any]) -> dict[str, Any]:
-    return {str(name): value for name, value in row._mapping.items()}  # SQLAlchemy has a text class of its own
+    return {
+        str(name): value for name, value in row._mapping.items()
+    }  # SQLAlchemy has a text class of its own
 
 
 def _write_all(file: int, data: bytes) -> None:
