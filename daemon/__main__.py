@@ -17,7 +17,8 @@ from daemon.gpus import list_gpus, pretend_gpus
 from daemon.launch import Machine
 from daemon.scheduler import Scheduler
 from store import machine, paths
-from store.database import Database, open_database
+from store.database import DamagedError, Database, StoreError, open_database
+from store.rebuild import set_aside
 
 BUSY_SECONDS = 0.5
 """Between two rounds while jobs run: how stale a curve may be."""
@@ -39,11 +40,18 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     paths.create(arguments.home)
-    if not _take_lock(arguments.home):
+    if not take_lock(arguments.home):
         log.error("another daemon runs in %s", arguments.home)
         return 1
     gpus = list_gpus() if arguments.pretend_gpus is None else pretend_gpus(arguments.pretend_gpus)
-    return serve(open_database(arguments.home), arguments.cpu_slots, cores, gpus)
+    try:
+        return serve(open_database(arguments.home), arguments.cpu_slots, cores, gpus)
+    except DamagedError as error:
+        log.error("%s", error)
+        log.error("set aside as %s; running jobs go on", set_aside(arguments.home))
+    except StoreError as error:
+        log.error("%s", error)
+    return 1
 
 
 def serve(database: Database, cpu_slots: int, cores: int, gpus: list[dict[str, Any]]) -> int:
@@ -60,6 +68,8 @@ def serve(database: Database, cpu_slots: int, cores: int, gpus: list[dict[str, A
             wish = machine.take_wish(database)
             scheduler.stopping_jobs |= wish == "stop-jobs"
             active = 0 if stop or wish == "stop" else scheduler.tick()
+        except DamagedError:
+            raise  # every further write would make it worse
         except Exception:
             # One bad round (a full disk, say) must not take the queue down; the next one starts from the store.
             log.exception("this round failed")
@@ -72,7 +82,7 @@ def serve(database: Database, cpu_slots: int, cores: int, gpus: list[dict[str, A
     return 0
 
 
-def _take_lock(home: Path) -> bool:
+def take_lock(home: Path) -> bool:
     """Makes this the only daemon of its home, for as long as the process lives."""
     lock = os.open(paths.daemon_lock(home), os.O_RDWR | os.O_CREAT, 0o600)
     for _ in range(LOCK_TRIES):

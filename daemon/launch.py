@@ -86,7 +86,8 @@ def is_supervised(run_dir: Path) -> bool:
 
 def _freeze(database: Database, run_dir: Path, job: Job, devices: list[str], machine: Machine) -> None:
     """Writes what this attempt runs. The recipe is written once and never again."""
-    provenance = get_experiment(database, job.experiment_id).provenance
+    experiment = get_experiment(database, job.experiment_id)
+    provenance = experiment.provenance
     recipe_file = run_dir / "recipe.yaml"
     if not recipe_file.exists():
         (run_dir / "provenance.json").write_text(json.dumps(provenance, indent=2))
@@ -102,6 +103,7 @@ def _freeze(database: Database, run_dir: Path, job: Job, devices: list[str], mac
         "job": job.id,
         "name": job.name,
         "attempt": job.attempt,
+        "experiment": {"id": experiment.id, "name": experiment.name},
         "argv": job.recipe["argv"] if is_command else [sys.executable, "-P", "-m", "engines", str(run_dir)],
         "cwd": str(Path(provenance.get("cwd") or run_dir, (is_command and job.recipe["cwd"]) or "")),
         "env": _environment(run_dir, devices, machine) | (job.recipe["env"] if is_command else {}),

@@ -16,7 +16,7 @@ from daemon.processes import send
 from daemon.records import read_record
 from daemon.remnants import end_remnants
 from store import jobs, lifecycle, results
-from store.database import Database
+from store.database import DamagedError, Database
 from store.jobs import Job
 from store.lifecycle import Outcome
 from store.schema import ACTIVE, Status
@@ -51,6 +51,8 @@ class Scheduler:
                 return False
             ingest(self.database, job, max_batches=BATCHES_PER_ROUND)
             self._cancel(job)
+        except DamagedError:
+            raise
         except Exception:
             # What is wrong with one job, say in its run directory, must not keep the others waiting.
             log.exception("job %d (%s): this round failed", job.id, job.name)

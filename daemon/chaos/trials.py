@@ -89,8 +89,7 @@ def _round(home: Path, chance: random.Random, count: int, report: Report) -> Non
             _await_end(database)
             verdict = judge(database, job_ids, witness, kills)
     finally:
-        os.kill(daemon, signal.SIGKILL)
-        os.waitpid(daemon, 0)
+        _kill_daemon(home, daemon)
         _end_all(home)
     if verdict.broken:
         verdict.findings.append(f"(in the round that ended with trial {report.trials} of seed {report.seed})")
@@ -102,16 +101,17 @@ def _kill(home: Path, chance: random.Random, daemon: int, kills: Kills, report: 
     """One trial. Returns the daemon's pid, which is another one when it was killed."""
     target = chance.choice(TARGETS)
     if target in ("daemon", "all"):
-        os.kill(daemon, signal.SIGKILL)
-        os.waitpid(daemon, 0)
+        _kill_daemon(home, daemon)
     if target != "daemon":
         with _opened(home) as database:
             active = jobs.list_jobs(database, statuses=ACTIVE)
         # `all` means the machine's whole load, as when memory runs out.
-        for job in active if target == "all" else [chance.choice(active)] if active else []:
-            _kill_job(home, job, ("supervisor", "worker") if target in ("pair", "all") else (target,), kills)
-        if not active:
-            target = "nobody"
+        unlucky = active if target == "all" else [chance.choice(active)] if active else []
+        who = ("supervisor", "worker") if target in ("pair", "all") else (target,)
+        hit = [_kill_job(home, job, who, kills) for job in unlucky]
+        if target != "all" and not any(hit):
+            target = "daemon"  # nothing else was there to be killed
+            _kill_daemon(home, daemon)
     report.killed[target] += 1
     if target in ("daemon", "all"):
         time.sleep(chance.choice((0.0, chance.uniform(0, LONGEST_PAUSE))))  # jobs may end meanwhile
@@ -119,14 +119,27 @@ def _kill(home: Path, chance: random.Random, daemon: int, kills: Kills, report: 
     return daemon
 
 
-def _kill_job(home: Path, job: Job, who: tuple[str, ...], kills: Kills) -> None:
+def _kill_daemon(home: Path, daemon: int) -> None:
+    """A daemon that has ended before it was killed is a fault of its own, and says why in its log."""
+    ended, status = os.waitpid(daemon, os.WNOHANG)
+    if ended:
+        words = paths.daemon_log(home).read_text(errors="replace")[-2000:]
+        raise RuntimeError(f"the daemon ended by itself, status {status}; its log:\n{words}")
+    os.kill(daemon, signal.SIGKILL)
+    os.waitpid(daemon, 0)
+
+
+def _kill_job(home: Path, job: Job, who: tuple[str, ...], kills: Kills) -> bool:
+    """True when one of them lived until now."""
     process = read_record(process_file(paths.run_dir(home, job.id), job.attempt))
     if process is None:
-        return
+        return False
+    hit = False
     for name in who:
         # Noted first: what happens between the kill and the note would look like a fault of the queue.
         (kills.workers if name == "worker" else kills.supervisors).add((job.id, job.attempt))
-        send(process[name], signal.SIGKILL)
+        hit |= send(process[name], signal.SIGKILL)
+    return hit
 
 
 def _submit(database: Database, witness: Path, chance: random.Random) -> int:
