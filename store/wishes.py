@@ -42,6 +42,11 @@ def retry(database: Database, job_id: int) -> Job:
                 f"job {job_id}: is {job.status}; only a failed, cancelled or lost job can be retried\n"
                 "hint: submit its recipe again to run a succeeded job once more"
             )
+        if hopeless_needs(connection, job_id):
+            raise StoreError(
+                f"job {job_id}: needs a job that has ended without success, and would wait for ever\n"
+                f"hint: retry that one first; `tunedeck show {job_id}` names it"
+            )
         _requeue(connection, job_id, "retried")
         retried = [job_id]
         while retried:

@@ -233,3 +233,13 @@ def test_a_job_that_waits_for_its_next_attempt_has_no_running_time(database: Dat
     finish(database, a, Status.FAILED, retry=True)
 
     assert jobs.get_job(database, a).started_at is None
+
+
+def test_a_job_whose_need_has_failed_cannot_be_retried_before_that_one(database: Database) -> None:
+    a, b = enqueue(database, job("a"), job("b", "a"))
+    claim_all(database, 9, [])
+    finish(database, a, Status.FAILED)
+
+    with pytest.raises(StoreError, match="would wait for ever\nhint: retry that one first"):
+        wishes.retry(database, b)
+    assert jobs.get_job(database, b).status is Status.CANCELLED
