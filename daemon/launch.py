@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from daemon.environment import passed_on
 from daemon.supervisor import EXIT_NAME, LAUNCH_NAME, LOCK_NAME, PROCESS_NAME
 from engines.recipe.document import write_document
 from store import faults, jobs, paths
@@ -46,7 +47,7 @@ def start(database: Database, machine: Machine, job: Job, devices: list[str]) ->
         os.posix_spawn(
             sys.executable,
             argv,
-            os.environ,
+            passed_on(os.environ)[0],
             setsid=True,
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
@@ -107,6 +108,7 @@ def _freeze(database: Database, run_dir: Path, job: Job, devices: list[str], mac
         "argv": job.recipe["argv"] if is_command else [sys.executable, "-P", "-m", "engines", str(run_dir)],
         "cwd": str(Path(provenance.get("cwd") or run_dir, (is_command and job.recipe["cwd"]) or "")),
         "env": _environment(run_dir, devices, machine) | (job.recipe["env"] if is_command else {}),
+        "dropped_env": passed_on(os.environ)[1],
         "timeout": job.recipe.get("timeout"),
         "grace_seconds": GRACE_SECONDS,
         "inputs": inputs,
@@ -116,7 +118,7 @@ def _freeze(database: Database, run_dir: Path, job: Job, devices: list[str], mac
 
 
 def _environment(run_dir: Path, devices: list[str], machine: Machine) -> dict[str, str]:
-    """What is added to the daemon's own environment; that one is passed on and never written down."""
+    """What is added to what is passed on of the daemon's own environment, which is never written down."""
     added = {
         "TUNEDECK_RUN_DIR": str(run_dir),
         "CUDA_VISIBLE_DEVICES": ",".join(devices),
