@@ -112,7 +112,7 @@ def status(as_json: bool) -> int:
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of their choice, with --chaos.")
 @json_option
 def doctor(sandbox: bool, reindex: bool, chaos: bool, trials: int, seed: int, as_json: bool) -> int:
-    """Check this machine and installation. Exit code 1 when something that is needed is missing."""
+    """Check this machine and installation. Exit code 1 when something is missing, or a promise is broken."""
     if sandbox:
         from cockpit.cli.sandbox import check_sandbox
 

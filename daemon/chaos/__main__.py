@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from dataclasses import asdict
+from typing import Any
 
 from daemon.chaos import trials
 from daemon.chaos.trials import Report
@@ -24,7 +24,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     report = trials.run(arguments.trials, arguments.seed, _narrate)
-    _print(json.dumps(asdict(report)) if arguments.json else as_text(report))
+    _print(json.dumps(_as_json(report)) if arguments.json else as_text(report))
     return 1 if report.verdict.broken else 0
 
 
@@ -34,6 +34,10 @@ def as_text(report: Report) -> str:
     lines += [f"killed             {killed}", f"jobs               {report.jobs}"]
     lines += [f"{words:<18} {getattr(report.verdict, name)}" for name, words in PROMISES.items()]
     return "\n".join([*lines, *report.verdict.findings])
+
+
+def _as_json(report: Report) -> dict[str, Any]:
+    return vars(report) | {"killed": dict(report.killed), "verdict": vars(report.verdict)}
 
 
 def _narrate(report: Report) -> None:

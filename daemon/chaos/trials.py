@@ -23,7 +23,7 @@ from daemon.launch import process_file
 from daemon.processes import send
 from daemon.records import read_record
 from daemon.remnants import end_remnants
-from engines.command import Recipe
+from engines.recipe.schemas import recipe_class
 from store import jobs, lifecycle, machine, paths
 from store.database import Database, open_database
 from store.jobs import Job
@@ -156,7 +156,7 @@ def _submit(database: Database, witness: Path, chance: random.Random) -> int:
     ]
     argv.append(str(chance.choice((0, 0, 3, 7))))
     gpus = chance.choice((0, 0, 1, GPUS))
-    recipe = Recipe.model_validate(
+    recipe = recipe_class("command").model_validate(
         {"engine": "command", "argv": argv, "cwd": str(witness), "retry": {"times": 100, "on": ["lost"]}}
     )
     body = recipe.model_dump(mode="json", by_alias=True)
