@@ -13,14 +13,15 @@ from pathlib import Path
 from types import FrameType
 
 from daemon.calendar import Calendar
-from daemon.gpus.cards import open_driver
+from daemon.gpus.cards import Driver, open_driver, pretended
 from daemon.gpus.desk import Desk
 from daemon.gpus.settings import GpuSettings, read_settings
 from daemon.launch import Machine
 from daemon.scheduler import Scheduler
 from engines.recipe.errors import RecipeError
 from store import machine, paths
-from store.database import Database, open_database
+from store.database import DamagedError, Database, StoreError, open_database
+from store.rebuild import set_aside
 
 BUSY_SECONDS = 0.5
 """Between two rounds while jobs run: how stale a curve may be."""
@@ -33,15 +34,16 @@ LOCK_TRY_SECONDS = 0.05
 log = logging.getLogger("daemon")
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     cores = os.cpu_count() or 1
     parser = argparse.ArgumentParser(prog="python -P -m daemon", description=__doc__)
     parser.add_argument("--home", type=Path, default=paths.home())
     parser.add_argument("--cpu-slots", type=int, default=max(min(2, cores), cores // 4))
-    arguments = parser.parse_args()
+    parser.add_argument("--pretend-gpus", type=int, metavar="N", help="give out N invented GPUs, for trials")
+    arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     paths.create(arguments.home)
-    if not _take_lock(arguments.home):
+    if not take_lock(arguments.home):
         log.error("another daemon runs in %s", arguments.home)
         return 1
     try:
@@ -49,12 +51,20 @@ def main() -> int:
     except RecipeError as error:
         log.error("%s", error)
         return 1
-    return serve(open_database(arguments.home), settings, arguments.cpu_slots, cores)
+    driver = open_driver() if arguments.pretend_gpus is None else pretended(arguments.pretend_gpus)
+    try:
+        return serve(open_database(arguments.home), driver, settings, arguments.cpu_slots, cores)
+    except DamagedError as error:
+        log.error("%s", error)
+        log.error("set aside as %s; running jobs go on", set_aside(arguments.home))
+    except StoreError as error:
+        log.error("%s", error)
+    return 1
 
 
-def serve(database: Database, settings: GpuSettings, cpu_slots: int, cores: int) -> int:
+def serve(database: Database, driver: Driver, settings: GpuSettings, cpu_slots: int, cores: int) -> int:
     """Rounds of the scheduler until SIGTERM or a wish to stop."""
-    gpus = Desk(database, open_driver(), settings)
+    gpus = Desk(database, driver, settings)
     nudges = _listen(database.home)
     stop = _stop_flag(nudges)
     threads = max(1, cores // max(1, cpu_slots))
@@ -72,6 +82,8 @@ def serve(database: Database, settings: GpuSettings, cpu_slots: int, cores: int)
                 pause = min(pause, calendar.round())
             active = 0 if stop or wish == "stop" else scheduler.tick()
             pause = min(pause, scheduler.seconds_to_next())
+        except DamagedError:
+            raise  # every further write would make it worse
         except Exception:
             # One bad round (a full disk, say) must not take the queue down; the next one starts from the store.
             log.exception("this round failed")
@@ -84,7 +96,7 @@ def serve(database: Database, settings: GpuSettings, cpu_slots: int, cores: int)
     return 0
 
 
-def _take_lock(home: Path) -> bool:
+def take_lock(home: Path) -> bool:
     """Makes this the only daemon of its home, for as long as the process lives."""
     lock = os.open(paths.daemon_lock(home), os.O_RDWR | os.O_CREAT, 0o600)
     for _ in range(LOCK_TRIES):

@@ -13,19 +13,19 @@ BATCH_BYTES = 1 << 20
 log = logging.getLogger(__name__)
 
 
-def ingest(database: Database, job: Job, *, max_batches: int | None = None) -> int:
+def ingest(database: Database, job: Job, *, max_batches: int | None = None, until: int | None = None) -> int:
     """Records what a job's worker has reported since last time. Returns how many lines that was.
 
-    A torn last line waits for its rest. Lines that are not events are counted on the job and skipped.
+    `until` is an offset at which a line ends; what lies behind it is left. A torn last line waits for its rest. Lines that are not events are counted on the job and skipped.
     """
     path = database.run_dir(job.id) / events.FILE_NAME
     offset, lines_read, batches = job.events_offset, 0, 0
     try:
-        size = path.stat().st_size
+        size = path.stat().st_size if until is None else min(until, path.stat().st_size)
     except FileNotFoundError:
         return 0
     while size > offset and (max_batches is None or batches < max_batches):
-        lines, end = events.read_lines(path, offset, BATCH_BYTES)
+        lines, end = events.read_lines(path, offset, min(BATCH_BYTES, size - offset))
         if end == offset:
             break
         good = [event for event in events.parse(lines) if event is not None and _is_sound(event)]

@@ -9,10 +9,11 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
+from daemon.environment import passed_on
 from daemon.supervisor import EXIT_NAME, LAUNCH_NAME, LOCK_NAME, PROCESS_NAME
 from engines.recipe.document import write_document
 from engines.recipe.merging import merged
-from store import jobs, lifecycle, paths
+from store import faults, jobs, lifecycle, paths
 from store.database import Database
 from store.jobs import Job
 from store.results import get_experiment
@@ -37,8 +38,10 @@ def start(database: Database, machine: Machine, job: Job, devices: list[str]) ->
     """Starts the supervisor of a job's current attempt. Returns at once."""
     run_dir = database.run_dir(job.id)
     run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    faults.point("reserve.committed")
     job, recipe_name = _with_fallbacks(database, run_dir, job)
     _freeze(database, run_dir, job, recipe_name, devices, machine)
+    faults.point("spawn.frozen")
     lock = os.open(run_dir / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -49,7 +52,7 @@ def start(database: Database, machine: Machine, job: Job, devices: list[str]) ->
         os.posix_spawn(
             sys.executable,
             argv,
-            os.environ,
+            passed_on(os.environ)[0],
             setsid=True,
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
@@ -57,6 +60,7 @@ def start(database: Database, machine: Machine, job: Job, devices: list[str]) ->
                 (os.POSIX_SPAWN_DUP2, 1, 2),
             ],
         )
+        faults.point("spawn.started")
     finally:
         os.close(lock)  # the supervisor's copy keeps the lock
 
@@ -112,7 +116,8 @@ def _freeze(
     database: Database, run_dir: Path, job: Job, recipe_name: str, devices: list[str], machine: Machine
 ) -> None:
     """Writes what this attempt runs."""
-    provenance = get_experiment(database, job.experiment_id).provenance
+    experiment = get_experiment(database, job.experiment_id)
+    provenance = experiment.provenance
     if not (run_dir / "provenance.json").exists():
         (run_dir / "provenance.json").write_text(json.dumps(provenance, indent=2))
     log = run_dir / "worker.log"
@@ -127,9 +132,11 @@ def _freeze(
         "attempt": job.attempt,
         "recipe": recipe_name,
         "log_offset": log.stat().st_size if log.exists() else 0,
+        "experiment": {"id": experiment.id, "name": experiment.name},
         "argv": job.recipe["argv"] if is_command else [sys.executable, "-P", "-m", "engines", str(run_dir)],
         "cwd": str(Path(provenance.get("cwd") or run_dir, (is_command and job.recipe["cwd"]) or "")),
         "env": _environment(run_dir, devices, machine) | (job.recipe["env"] if is_command else {}),
+        "dropped_env": passed_on(os.environ)[1],
         "timeout": job.recipe.get("timeout"),
         "grace_seconds": GRACE_SECONDS,
         "inputs": inputs,
@@ -139,7 +146,7 @@ def _freeze(
 
 
 def _environment(run_dir: Path, devices: list[str], machine: Machine) -> dict[str, str]:
-    """What is added to the daemon's own environment; that one is passed on and never written down."""
+    """What is added to what is passed on of the daemon's own environment, which is never written down."""
     added = {
         "TUNEDECK_RUN_DIR": str(run_dir),
         "CUDA_VISIBLE_DEVICES": ",".join(devices),

@@ -43,14 +43,3 @@ def send(identity: Identity, signal_number: signal.Signals) -> bool:
         return False
     finally:
         os.close(handle)
-
-
-def kill_group(leader: Identity) -> bool:
-    """Kills a process group whose leader still lives; False when the leader is gone, as then the number may be reused."""
-    if leader["group"] != leader["pid"] or not is_alive(leader):
-        return False
-    try:
-        os.killpg(leader["group"], signal.SIGKILL)
-    except ProcessLookupError:
-        return False
-    return True

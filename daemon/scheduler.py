@@ -4,22 +4,22 @@ Nothing is kept in memory between rounds that matters: which jobs are active sta
 in their run directories. A daemon that starts after a crash goes on where the last one was killed.
 """
 
-import json
 import logging
 import os
 import signal
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from daemon.endings import outcome_of
 from daemon.gpus.desk import Desk
 from daemon.ingest import ingest
 from daemon.launch import Machine, exit_file, is_supervised, process_file, start
-from daemon.processes import kill_group, send
+from daemon.processes import send
+from daemon.records import read_record
+from daemon.remnants import end_remnants
 from store import jobs, lifecycle, results
-from store.database import Database
+from store.database import DamagedError, Database
 from store.jobs import Job
 from store.lifecycle import Outcome
 from store.schema import ACTIVE, Status
@@ -53,6 +53,8 @@ class Scheduler:
                 return False
             ingest(self.database, job, max_batches=BATCHES_PER_ROUND)
             self._cancel(job)
+        except DamagedError:
+            raise
         except Exception:
             # What is wrong with one job, say in its run directory, must not keep the others waiting.
             log.exception("job %d (%s): this round failed", job.id, job.name)
@@ -70,7 +72,7 @@ class Scheduler:
         """Who supervisor and worker are. Once the store knows, the run directory may go: they are not forgotten."""
         if job.status is Status.RUNNING:
             return results.list_attempts(self.database, job.id)[-1].process
-        return _read(process_file(self.database.run_dir(job.id), job.attempt))
+        return read_record(process_file(self.database.run_dir(job.id), job.attempt))
 
     def seconds_to_next(self) -> float:
         """Until the first of the waiting jobs that wait for a time."""
@@ -103,12 +105,12 @@ class Scheduler:
         run_dir = self.database.run_dir(job.id)
         supervised = is_supervised(run_dir)  # asked first: a supervisor writes its records before it goes
         process = self._process_of(job)
-        ending = _read(exit_file(run_dir, job.attempt))
+        ending = read_record(exit_file(run_dir, job.attempt))
         if process and job.status is Status.STARTING:
             lifecycle.mark_running(self.database, job.id, process)
         if supervised:
             return False
-        if ending is None and process is not None and kill_group(process["worker"]):
+        if ending is None and process is not None and end_remnants(process, run_dir):
             return False  # next round it is dead and has reported all that it will
         ingest(self.database, jobs.get_job(self.database, job.id))
         was_started = process is not None or (job.id, job.attempt) in self._started
@@ -123,15 +125,6 @@ class Scheduler:
             outcome.reason,
         )
         return True
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    """A record that its writer renames into place: there or not, never half, unless the job has spoilt it."""
-    try:
-        content: dict[str, Any] = json.loads(path.read_text())
-    except (FileNotFoundError, ValueError):
-        return None
-    return content
 
 
 def _reap_children() -> None:

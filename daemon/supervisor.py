@@ -20,6 +20,7 @@ import sys
 import time
 
 from daemon.identity import identify
+from store import faults
 
 TYPE_CHECKING = False  # importing it from `typing` would cost what it saves
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ LOCK_NAME = "supervisor.lock"
 LAUNCH_NAME = "launch.json"
 PROCESS_NAME = "process-{}.json"
 """Who supervisor and worker of an attempt are; written before the worker does anything."""
+GROUP_SECONDS = 10.0
+"""How long the rest of a process group may take to die before its end is noted without it."""
 EXIT_NAME = "exit-{}.json"
 """How the attempt ended; written once, whole or not at all."""
 
@@ -40,16 +43,22 @@ def main(run_dir: str, attempt: int, lock: int) -> None:
     signals = {signal.SIGTERM, signal.SIGCHLD}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     started_at = time.time()
+    faults.point("supervisor.begun")
     worker, release = _fork_worker(run_dir, launch)
+    faults.point("supervisor.forked")
     process = {"supervisor": identify(os.getpid()), "worker": identify(worker), "started_at": started_at}
     _write(run_dir, PROCESS_NAME.format(attempt), process)
+    faults.point("supervisor.known")
     os.write(release, b"!")
     os.close(release)
+    faults.point("supervisor.released")
     _nudge(run_dir)
     ending = _wait(worker, launch["timeout"], launch["grace_seconds"])
+    faults.point("supervisor.ended")
     ending = {"started_at": started_at, "ended_at": time.time(), **ending}
     while not _found_room(run_dir, EXIT_NAME.format(attempt), ending):
         time.sleep(1)  # what took hours must not be lost because the disk is full for a moment
+    faults.point("supervisor.recorded")
     os.close(lock)  # only now may the next attempt begin
     _nudge(run_dir)
 
@@ -108,12 +117,38 @@ def _wait(worker: int, timeout: float | None, grace_seconds: float) -> dict[str,
     # Before it is reaped its number cannot pass to another group: end what it left behind.
     _signal_group(worker, signal.SIGKILL)
     _, status, usage = os.wait4(worker, 0)
+    _await_group(worker)
     return {
         "reason": reason,
         "exit_code": os.waitstatus_to_exitcode(status),
         "cpu_seconds": usage.ru_utime + usage.ru_stime,
         "peak_memory_bytes": usage.ru_maxrss * 1024,
     }
+
+
+def _await_group(group: int) -> None:
+    """What the worker left behind takes a moment to die, and has its GPU until then."""
+    deadline = time.monotonic() + GROUP_SECONDS
+    while _lives(group) and time.monotonic() < deadline:
+        time.sleep(0.002)
+
+
+def _lives(group: int) -> bool:
+    """Whether a process of a group lives. Zombies, which nobody may ever reap, do not."""
+    try:
+        os.killpg(group, 0)
+    except OSError:
+        return False
+    for pid in os.listdir("/proc"):
+        if pid.isdigit():
+            try:
+                with open(f"/proc/{pid}/stat") as file:
+                    fields = file.read().rpartition(")")[2].split(maxsplit=3)
+            except OSError:
+                continue
+            if int(fields[2]) == group and fields[0] not in "ZX":
+                return True
+    return False
 
 
 def _found_room(run_dir: str, name: str, content: dict[str, Any]) -> bool:
@@ -131,6 +166,8 @@ def _write(run_dir: str, name: str, content: dict[str, Any]) -> None:
         json.dump(content, file)
         file.flush()
         os.fsync(file.fileno())
+    if name.startswith("exit"):
+        faults.point("supervisor.torn")
     os.rename(f"{run_dir}/{name}.tmp", f"{run_dir}/{name}")
     directory = os.open(run_dir, os.O_RDONLY)
     os.fsync(directory)

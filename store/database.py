@@ -11,16 +11,19 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
-from store import paths
+from store import faults, journal, paths
 
 REVISION = "0003"
 """The newest migration. Opening compares it with the file, so that Alembic is only imported when one is due."""
 
 BUSY_TIMEOUT_SECONDS = 30
+
+REBUILD_HINT = "hint: `tunedeck down`, then `tunedeck doctor --reindex` rebuilds it from the run directories; running jobs go on"
 
 SQLITE_VERSION = sqlite3.sqlite_version_info
 
@@ -29,12 +32,17 @@ class StoreError(Exception):
     """The database cannot be opened or used; the message says why and what to do."""
 
 
+class DamagedError(StoreError):
+    """The file is no sound database any more."""
+
+
 class Database:
     """The store of one home directory."""
 
     def __init__(self, home: Path, engine: Engine) -> None:
         self.home = home
         self._engine = engine
+        self._journal = journal.Journal(home)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -50,14 +58,22 @@ class Database:
             self._engine.connect().execution_options(write=True) as connection,
             connection.begin(),
         ):
+            journal.begin(connection)
             yield connection
+            changes = journal.collect(connection)
+        if changes:
+            faults.point("journal.behind")
+            self._journal.append(changes)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
         try:
             yield
         except DBAPIError as error:
-            raise StoreError(f"{paths.database(self.home)}: {error.orig}") from error
+            path = paths.database(self.home)
+            if is_damage(error.orig):
+                raise DamagedError(f"{path}: {error.orig}\n{REBUILD_HINT}") from error
+            raise StoreError(f"{path}: {error.orig}") from error
 
     @contextmanager
     def changes(self) -> Iterator[Callable[[], int]]:
@@ -73,8 +89,13 @@ class Database:
         self._engine.dispose()
 
 
-def open_database(home: Path | None = None) -> Database:
-    """Opens the store, creating or upgrading it where that is due."""
+def is_damage(error: BaseException | None) -> bool:
+    """Whether SQLite says that the file itself is broken, and not that it is busy, full or read-only."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def open_database(home: Path | None = None, file: Path | None = None) -> Database:
+    """Opens the store, creating or upgrading it where that is due. `file` is another one than the home's own."""
     home = home or paths.home()
     try:
         paths.create(home)
@@ -83,20 +104,36 @@ def open_database(home: Path | None = None) -> Database:
             f"{home}: cannot be used as the home directory: {error.strerror}\n"
             "hint: set TUNEDECK_HOME to a directory that you can write to"
         ) from error
-    path = paths.database(home)
+    path = file or paths.database(home)
+    if file is None:
+        _refuse_in_recovery(home)
     engine = _engine(path)
     try:
         if _revision(path) != REVISION:
-            _migrate(home, engine)
+            _migrate(home, path, engine)
     except (DBAPIError, sqlite3.Error) as error:
         engine.dispose()
+        cause = getattr(error, "orig", None) or error
+        if is_damage(cause):
+            raise DamagedError(f"{path}: cannot be opened: {cause}\n{REBUILD_HINT}") from error
         raise StoreError(f"{path}: cannot be opened: {getattr(error, 'orig', None) or error}") from error
     return Database(home, engine)
 
 
+def _refuse_in_recovery(home: Path) -> None:
+    """While a damaged database lies aside and none has taken its place, an empty one would look like a lost queue."""
+    aside = sorted(home.glob(f"{paths.database(home).name}.corrupt-*"))
+    if aside and not paths.database(home).exists():
+        raise StoreError(
+            f"{home}: in recovery mode: the database was damaged and lies aside as {aside[-1].name}\n{REBUILD_HINT}"
+        )
+
+
 def _engine(path: Path) -> Engine:
+    # `rw` makes no file: where a damaged one was set aside, an empty one would look like a lost queue.
+    url = URL.create("sqlite", database=f"file:{quote(str(path))}", query={"mode": "rw", "uri": "true"})
     engine = create_engine(
-        f"sqlite:///{path}",
+        url,
         connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "isolation_level": None, "check_same_thread": False},
     )
 
@@ -127,7 +164,7 @@ def _revision(path: Path) -> str | None:
     return str(row[0]) if row else None
 
 
-def _migrate(home: Path, engine: Engine) -> None:
+def _migrate(home: Path, path: Path, engine: Engine) -> None:
     from alembic import command
     from alembic.config import Config
     from alembic.util import CommandError
@@ -138,13 +175,13 @@ def _migrate(home: Path, engine: Engine) -> None:
     lock = os.open(home / "migrate.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        paths.database(home).touch(mode=0o600)
+        path.touch(mode=0o600)
         with engine.connect().execution_options(write=True) as connection, connection.begin():
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     except CommandError as error:
         raise StoreError(
-            f"{paths.database(home)}: was written by a newer version of Tunedeck\nhint: upgrade this one"
+            f"{path}: was written by a newer version of Tunedeck\nhint: upgrade this one"
         ) from error
     finally:
         os.close(lock)

@@ -3,10 +3,12 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, select
 
+from store import faults, journal
 from store.database import StoreError
 from store.moves import log_transition
 from store.schema import Status, dependencies, experiments, jobs
@@ -31,7 +33,7 @@ class NewJob:
 
 
 def insert_experiment(
-    connection: Connection, new_jobs: Sequence[NewJob], *, held: bool = False, **values: Any
+    connection: Connection, home: Path, new_jobs: Sequence[NewJob], *, held: bool = False, **values: Any
 ) -> tuple[int, list[int]]:
     """One experiment with its jobs. `values` are columns of its row. Returns its id and the job ids in the order given."""
     now = time.time()
@@ -63,6 +65,11 @@ def insert_experiment(
             connection.execute(
                 dependencies.insert().values(job_id=ids[job.name], needs_job_id=ids[needed], alias=alias)
             )
+    faults.point("submit.inserted")
+    try:
+        journal.write_submission(connection, home, experiment_id)
+    except OSError as error:
+        raise StoreError(f"{home}: the submission cannot be written: {error.strerror}") from error
     return experiment_id, list(ids.values())
 
 

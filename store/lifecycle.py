@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from store import faults, journal
 from store.database import Database
 from store.experiments import NewJob, find_key, insert_experiment
 from store.jobs import Job, read_job
@@ -57,8 +58,9 @@ def enqueue(
     with database.write() as connection:
         if key is not None and (known := find_key(connection, key, new_jobs)):
             return known
-        return insert_experiment(
+        submitted = insert_experiment(
             connection,
+            database.home,
             new_jobs,
             held=held,
             name=name,
@@ -68,6 +70,8 @@ def enqueue(
             key=key,
             hold_after=hold_after,
         )
+    faults.point("submit.committed")
+    return submitted
 
 
 def claim(
@@ -96,6 +100,7 @@ def claim(
             connection.execute(gpu_reservations.insert().values(**row))
         attempt = {"job_id": chosen.job_id, "number": number, "claimed_at": now, "devices": chosen.devices}
         connection.execute(attempts.insert().values(**attempt))
+        faults.point("reserve.uncommitted")
         return read_job(connection, chosen.job_id), chosen.devices
 
 
@@ -125,6 +130,7 @@ def record_changes(database: Database, job: Job, changes: dict[str, Any]) -> Non
             .where(attempts.c.job_id == job.id, attempts.c.number == job.attempt)
             .values(changes=changes)
         )
+        journal.mark(connection, job.id)
 
 
 def mark_running(database: Database, job_id: int, process: dict[str, Any]) -> None:
@@ -136,6 +142,8 @@ def mark_running(database: Database, job_id: int, process: dict[str, Any]) -> No
             .where(attempts.c.job_id == job_id, attempts.c.number == number)
             .values(process=process, started_at=process["started_at"])
         )
+        faults.point("adopt.uncommitted")
+    faults.point("adopt.committed")
 
 
 def finish(database: Database, job_id: int, outcome: Outcome) -> Status:
@@ -175,4 +183,6 @@ def finish(database: Database, job_id: int, outcome: Outcome) -> Status:
             settle_dependents(connection, job_id, status)
         if status is Status.FAILED:
             hold_after_failures(connection, job.experiment_id)
-        return status
+        faults.point("finish.uncommitted")
+    faults.point("finish.committed")
+    return status

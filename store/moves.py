@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from store import journal
 from store.database import StoreError
 from store.schema import FINAL, Status, jobs, transitions
 
@@ -57,8 +58,6 @@ def log_transition(
     reason: str | None,
     now: float,
 ) -> None:
-    connection.execute(
-        transitions.insert().values(
-            job_id=job_id, time=now, from_status=old, to_status=new, attempt=attempt, reason=reason
-        )
-    )
+    values = {"time": now, "from_status": old, "to_status": new, "attempt": attempt, "reason": reason}
+    connection.execute(transitions.insert().values(job_id=job_id, **values))
+    journal.mark(connection, job_id, values)

@@ -30,6 +30,16 @@ def run_dir(home: Path, job_id: int) -> Path:
     return runs(home) / str(job_id)
 
 
+def submission(home: Path, experiment_id: int) -> Path:
+    """An experiment as it was submitted; see `store/journal.py`."""
+    return home / "experiments" / f"{experiment_id}.json"
+
+
+def journal(home: Path, experiment_id: int) -> Path:
+    """What has become of its jobs since."""
+    return home / "experiments" / f"{experiment_id}.journal.jsonl"
+
+
 def cache(home: Path) -> Path:
     """What runs share and can make again: completions. It may be deleted at any time."""
     return home / "cache"

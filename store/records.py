@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects.sqlite import insert
 
-from store import metrics
+from store import faults, metrics
 from store.database import Database, StoreError
 from store.moves import log_transition
 from store.schema import FINAL, artifacts, examples, jobs, messages, scores
@@ -63,6 +63,8 @@ def record(
                 apply = _APPLY.get(kind, _message)
                 for event in batch:
                     apply(connection, job_id, event)
+        faults.point("ingest.uncommitted")
+    faults.point("ingest.committed")
 
 
 def _runs_of_one_kind(events: Iterable[Event]) -> Iterable[tuple[str, list[Event]]]:

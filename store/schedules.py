@@ -69,7 +69,9 @@ def queue_due(
         new_jobs = [_new_job(job) for job in row.submission["jobs"]]
         key = f"schedule {row.id} at {row.next_at:.0f}"
         values = row.submission["experiment"]
-        experiment_id, _ = insert_experiment(connection, new_jobs, name=row.name, key=key, **values)
+        experiment_id, _ = insert_experiment(
+            connection, database.home, new_jobs, name=row.name, key=key, **values
+        )
         changes = {"last_at": now, "last_experiment_id": experiment_id, "next_at": next_time(row.cron, now)}
         connection.execute(schedules.update().where(schedules.c.id == schedule_id).values(**changes))
         return experiment_id

@@ -7,6 +7,7 @@ import time
 
 from sqlalchemy import Connection
 
+from store import journal
 from store.database import Database, StoreError
 from store.jobs import Job, read_job
 from store.moves import NOT_STARTED, log_transition, move
@@ -27,6 +28,7 @@ def request_cancel(database: Database, job_id: int) -> Job:
                 f"job {job_id}: is already {job.status}; only a job that has not ended can be cancelled"
             )
         connection.execute(jobs.update().where(jobs.c.id == job_id).values(cancel_requested=True))
+        journal.mark(connection, job_id)
         if job.status in WAITING:
             move(connection, job_id, Status.CANCELLED, NEVER_STARTED, ended_at=time.time())
             settle_dependents(connection, job_id, Status.CANCELLED)
@@ -57,6 +59,11 @@ def retry(database: Database, job_id: int) -> Job:
             raise StoreError(
                 f"job {job_id}: is {job.status}; only a failed, cancelled or lost job can be retried\n"
                 "hint: submit its recipe again to run a succeeded job once more"
+            )
+        if hopeless_needs(connection, job_id):
+            raise StoreError(
+                f"job {job_id}: needs a job that has ended without success, and would wait for ever\n"
+                f"hint: retry that one first; `tunedeck show {job_id}` names it"
             )
         _requeue_with_dependents(connection, job_id, "retried")
         return read_job(connection, job_id)

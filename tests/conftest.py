@@ -1,6 +1,5 @@
 """A store in a temporary home, a real daemon on it, and waiting on conditions."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -74,13 +73,14 @@ def start_daemon(database: Database, until: Until) -> Iterator[Callable[..., "su
 def _end_supervised(database: Database) -> None:
     """No process of a test outlives it."""
     from daemon.launch import process_file
-    from daemon.scheduler import _read
+    from daemon.records import read_record
+    from daemon.remnants import end_remnants
 
     for job in list_jobs(database):
-        if process := _read(process_file(database.run_dir(job.id), job.attempt)):
-            if send(process["worker"], signal.SIGKILL):
-                os.killpg(process["worker"]["group"], signal.SIGKILL)
+        run_dir = database.run_dir(job.id)
+        if process := read_record(process_file(run_dir, job.attempt)):
             send(process["supervisor"], signal.SIGKILL)
+            end_remnants(process, run_dir)
 
 
 def command(*argv: str, **fields: Any) -> dict[str, Any]:

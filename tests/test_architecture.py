@@ -41,6 +41,9 @@ CONTROL_PLANE = [
     "engines.tasks.summary",
     "engines.sandbox.drill",
     "cockpit.cli.sandbox",
+    "cockpit.cli.recovery",
+    "daemon.reindex",
+    "daemon.chaos.trials",
 ]
 
 

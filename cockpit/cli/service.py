@@ -110,13 +110,27 @@ def _owners(owners: list[machine.Reservation]) -> dict[str, Any]:
 @click.option(
     "--sandbox", is_flag=True, help="Try the attack matrix on the sandbox for code that models write."
 )
+@click.option(
+    "--reindex", is_flag=True, help="Build the database again from the journal and the run directories."
+)
+@click.option(
+    "--chaos", is_flag=True, help="Try the queue here: kill -9 at random moments, then count what is lost."
+)
+@click.option(
+    "--trials", type=click.IntRange(1, 100_000), default=50, show_default=True, help="Kills, with --chaos."
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="Seed of their choice, with --chaos.")
 @json_option
-def doctor(sandbox: bool, as_json: bool) -> int:
-    """Check this machine and installation. Exit code 1 when something that is needed is missing."""
+def doctor(sandbox: bool, reindex: bool, chaos: bool, trials: int, seed: int, as_json: bool) -> int:
+    """Check this machine and installation. Exit code 1 when something is missing, or a promise is broken."""
     if sandbox:
         from cockpit.cli.sandbox import check_sandbox
 
         return check_sandbox(as_json)
+    if reindex or chaos:
+        from cockpit.cli.recovery import rebuild_database, try_chaos
+
+        return rebuild_database(as_json) if reindex else try_chaos(trials, seed, as_json)
     home = paths.home()
     database = open_database(home)
     free = shutil.disk_usage(home).free

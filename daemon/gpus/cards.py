@@ -56,6 +56,12 @@ def open_driver() -> Driver:
     return open_nvml()
 
 
+def pretended(count: int) -> Driver:
+    """Cards that do not exist and that nobody uses, to try the queue on a machine without any."""
+    cards = [Card(f"GPU-pretend-{i}", "pretend", str(i), 1 << 30, 0) for i in range(count)]
+    return lambda: cards
+
+
 def read_file(path: Path) -> list[Card]:
     """Cards from a JSON file. Missing or half written, it is a driver that shows none."""
     try:

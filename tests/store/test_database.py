@@ -65,6 +65,7 @@ def test_an_upgrade_keeps_the_queue_and_who_holds_which_card(home: Path) -> None
     from store.database import _engine
 
     paths.create(home)
+    paths.database(home).touch()
     engine, config = _engine(paths.database(home)), Config()
     config.set_main_option("script_location", "store:migrations")
     job = "INSERT INTO jobs (id, experiment_id, name, engine, recipe, status, priority, held, cancel_requested, gpus,"

@@ -434,3 +434,13 @@ def test_only_a_cancel_before_the_start_can_be_undone(database: Database) -> Non
 
     with pytest.raises(StoreError, match="job 1: cancelled while it ran; only the cancel"):
         wishes.undo_cancel(database, a)
+
+
+def test_a_job_whose_need_has_failed_cannot_be_retried_before_that_one(database: Database) -> None:
+    a, b = enqueue(database, job("a"), job("b", "a"))
+    claim_all(database, 9, [])
+    finish(database, a, Status.FAILED)
+
+    with pytest.raises(StoreError, match="would wait for ever\nhint: retry that one first"):
+        wishes.retry(database, b)
+    assert jobs.get_job(database, b).status is Status.CANCELLED
