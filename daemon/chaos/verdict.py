@@ -89,9 +89,9 @@ def _judge_life(database: Database, job: Job, verdict: Verdict) -> None:
 def _judge_rows(database: Database, job: Job, verdict: Verdict) -> None:
     expected = dict(_expected(database.run_dir(job.id) / events.FILE_NAME))
     # What the daemon samples of the job's GPUs is no event of the worker.
-    stored = {s.name for s in metrics.list_series(database, [job.id]) if not s.name.startswith("gpu/")}
-    for name in stored | set(expected):
-        known = name in stored
+    named = {s.name for s in metrics.list_series(database, [job.id]) if not s.name.startswith("gpu/")}
+    for name in named | set(expected):
+        known = name in named
         stored = Counter(
             (point.step, point.value)
             for point in (metrics.read_points(database, job.id, name) if known else ())

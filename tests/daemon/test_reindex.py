@@ -63,9 +63,9 @@ def content(home: Path) -> dict[str, list[tuple[Any, ...]]]:
             columns = [c for c in table.c if not (c.name == "id" and own_id)]
             rows = connection.execute(select(*columns).order_by(*columns)).all()
             place = next((i for i, c in enumerate(columns) if c.name == "series_id"), None)
-            kept[table.name] = sorted(
-                repr(tuple(names[v] if i == place else v for i, v in enumerate(row))) for row in rows
-            )
+            found = [repr(tuple(names[v] if i == place else v for i, v in enumerate(row))) for row in rows]
+            # What the daemon samples of a job's GPUs is in no journal: `gpu.jsonl` in the run directory has it.
+            kept[table.name] = sorted(row for row in found if "gpu/0/" not in row)
     database.close()
     return kept
 
