@@ -186,7 +186,7 @@ def test_only_the_newest_checkpoints_are_kept_after_a_resume_too(make_run):
     attempt.stop_requested = False
     run(recipe(trainer=trainer), attempt)
     names = {path.name for path in attempt.checkpoints.iterdir() if path.is_dir()}
-    assert names == {"step_000005", "step_000006", "best", "final", "preempt"}
+    assert names == {"step_000005", "step_000006", "start", "best", "final", "preempt"}
 
 
 def test_it_stops_when_validations_no_longer_improve_and_leaves_the_best(make_run, read_events):
