@@ -24,8 +24,9 @@ from engines.recipe.errors import RecipeError
 from engines.run import Run
 from engines.sandbox import Sandbox
 from engines.suite.catalog import suite_task
-from engines.suite.item import Item, SuiteGrade, grader_error
+from engines.suite.item import Item, SuiteGrade
 from engines.suite.prompting import suite_prompt
+from engines.suite.rows import verdict_of
 from engines.surgery.distributed import World
 from engines.training import preflight
 
@@ -134,11 +135,4 @@ def _device(recipe: MtlPpoRecipe, world: World) -> torch.device:
 
 def _grader(sandbox: Sandbox) -> Callable[[Item, str], SuiteGrade]:
     """By the item's task. A grader that breaks says nothing of the answer."""
-
-    def grade(item: Item, answer: str) -> SuiteGrade:
-        try:
-            return suite_task(item.task).grade(item, answer, sandbox)
-        except Exception as error:
-            return grader_error(f"{type(error).__name__}: {error}")
-
-    return grade
+    return lambda item, answer: verdict_of(suite_task(item.task), item, answer, sandbox)

@@ -15,7 +15,7 @@ from engines.suite import (
     simulation_tasks,
     tabular_tasks,
 )
-from engines.suite.item import Domain, SuiteTask
+from engines.suite.item import SuiteTask
 from engines.suite.micro_tasks import MICRO_TASKS
 
 _ALL: tuple[SuiteTask, ...] = (
@@ -54,8 +54,3 @@ def suite_task(name: str) -> SuiteTask:
     if name not in SUITE:
         raise RecipeError(f"{name!r} is no task of the suite", hint=f"tasks: {', '.join(sorted(SUITE))}")
     return SUITE[name]
-
-
-def domain_of(name: str) -> Domain:
-    """The domain that a task belongs to."""
-    return suite_task(name).domain

@@ -105,6 +105,6 @@ TASKS = (
     ),
     SuiteTask(
         "supergpqa", "science", "m-a-p/SuperGPQA", _parse_supergpqa, _made_supergpqa, gold_letter, grade_choice,
-        hub_split="train", online=200,
+        hub_split="train",
     ),
 )  # fmt: skip

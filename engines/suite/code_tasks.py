@@ -130,7 +130,6 @@ HUMANEVAL = SuiteTask(
     gold_answer=_humaneval_gold,
     grade=grade_humaneval,
     samples=4,
-    online=164,
 )
 MBPP = SuiteTask(
     name="mbpp",
@@ -140,6 +139,5 @@ MBPP = SuiteTask(
     generate=lambda seed, difficulty: parse_mbpp(made_mbpp_row(seed, difficulty), difficulty),
     gold_answer=_mbpp_gold,
     grade=grade_mbpp,
-    online=200,
 )
 TASKS = (HUMANEVAL, MBPP, LIVECODEBENCH)

@@ -82,8 +82,6 @@ class SuiteTask:
     """Answers to a question in the published protocol: the k of avg@k."""
     hub_config: str | None = None
     hub_split: str = "test"
-    online: int | None = None
-    """Questions in the published validation during training; None: not part of it."""
 
 
 def make_item(

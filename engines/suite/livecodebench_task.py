@@ -131,5 +131,4 @@ LIVECODEBENCH = SuiteTask(
     gold_answer=_gold,
     grade=grade_livecodebench,
     samples=4,
-    online=279,
 )

@@ -200,12 +200,12 @@ def _gold_ordering(item: Item) -> str:
 
 
 TASKS = (
-    SuiteTask("arcagi1", "logic", "fchollet/ARC-AGI", _parse_arc, _made_arc, _gold_tagged, grade_grid, samples=4, online=200),
+    SuiteTask("arcagi1", "logic", "fchollet/ARC-AGI", _parse_arc, _made_arc, _gold_tagged, grade_grid, samples=4),
     SuiteTask(
         "zebra", "logic", "allenai/ZebraLogicBench-private", _parse_zebra, _made_zebra, _gold_tagged, grade_zebra,
-        samples=4, hub_config="grid_mode", online=200,
+        samples=4, hub_config="grid_mode",
     ),
     SuiteTask(
-        "ordering", "logic", "LLM360/guru-RL-92k", _parse_ordering, _made_ordering, _gold_ordering, grade_ordering, online=100
+        "ordering", "logic", "LLM360/guru-RL-92k", _parse_ordering, _made_ordering, _gold_ordering, grade_ordering
     ),
 )  # fmt: skip

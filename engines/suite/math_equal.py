@@ -9,13 +9,10 @@ import atexit
 import multiprocessing
 import re
 import threading
-from collections.abc import Callable
 from fractions import Fraction
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from queue import SimpleQueue
-
-from engines.recipe.errors import RecipeError
 
 DEADLINE = 5.0
 """Seconds for one comparison."""
@@ -173,16 +170,3 @@ def _stop_all() -> None:
 
 
 atexit.register(_stop_all)
-
-Comparison = Callable[[str, str], bool]
-
-
-def check_math_verify_is_installed() -> None:
-    """Raises RecipeError where LaTeX answers could not be compared."""
-    from importlib.util import find_spec
-
-    if find_spec("math_verify") is None:
-        raise RecipeError(
-            "suite: math-verify is not installed, so LaTeX answers cannot be compared",
-            hint="pip install 'tunedeck[train]'",
-        )

@@ -62,12 +62,12 @@ def _parse_math500(row: Mapping[str, Any]) -> Item:
 
 TASKS = (
     SuiteTask(
-        "aime", "math", "SDSB/aime_repeated_8x", _parse_aime, made_aime, gold_in_box, grade_boxed, samples=32, online=30
+        "aime", "math", "SDSB/aime_repeated_8x", _parse_aime, made_aime, gold_in_box, grade_boxed, samples=32
     ),
     SuiteTask(
-        "math500", "math", "HuggingFaceH4/MATH-500", _parse_math500, made_math500, gold_in_box, grade_boxed, online=500
+        "math500", "math", "HuggingFaceH4/MATH-500", _parse_math500, made_math500, gold_in_box, grade_boxed
     ),
     SuiteTask(
-        "amc", "math", "SDSB/amc_repeated_4x", _parse_amc, made_amc, gold_in_box, grade_boxed, samples=4, online=83
+        "amc", "math", "SDSB/amc_repeated_4x", _parse_amc, made_amc, gold_in_box, grade_boxed, samples=4
     ),
 )  # fmt: skip

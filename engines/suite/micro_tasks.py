@@ -82,7 +82,7 @@ def _task(name: str, domain: Domain, ask: Callable[[random.Random, int], Questio
     def parse(row: Mapping[str, Any]) -> Item:
         return make_item(name, str(row["prompt"]), str(row["answer"]))
 
-    return SuiteTask(name, domain, "", parse, generate, lambda item: str(item.answer), grade, online=None)
+    return SuiteTask(name, domain, "", parse, generate, lambda item: str(item.answer), grade)
 
 
 MICRO_TASKS: tuple[SuiteTask, ...] = (

@@ -2,8 +2,10 @@
 
 import itertools
 import random
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 _ATTRIBUTES = {
     "Name": ("Alice", "Bob", "Carol", "Dave", "Eve"),
@@ -29,14 +31,7 @@ def made_zebra(seed: int, difficulty: int) -> tuple[str, dict[str, Any]]:
     solution = draw.choice(left)
     clues = _clues(solution, names)
     draw.shuffle(clues)
-    told = []
-    for text, holds in clues:
-        remaining = [table for table in left if holds(table)]
-        if len(remaining) < len(left):
-            told.append(text)
-            left = remaining
-        if len(left) == 1:
-            break
+    told = _telling(clues, left)
     listed = "; ".join(f"{name}: {', '.join(column)}" for name, column in zip(names, values, strict=True))
     numbered = "\n".join(f"{number}. {text}" for number, text in enumerate(told, start=1))
     puzzle = (
@@ -45,6 +40,19 @@ def made_zebra(seed: int, difficulty: int) -> tuple[str, dict[str, Any]]:
     )
     rows = [[str(house + 1), *(column[house] for column in solution)] for house in range(houses)]
     return puzzle, {"header": ["House", *names], "rows": rows}
+
+
+def _telling(clues: Sequence[tuple[str, Callable[[T], bool]]], left: list[T]) -> list[str]:
+    """Of these clues, in order, those that leave fewer of the candidates, until only one is left."""
+    told = []
+    for text, holds in clues:
+        remaining = [candidate for candidate in left if holds(candidate)]
+        if len(remaining) < len(left):
+            told.append(text)
+            left = remaining
+        if len(left) == 1:
+            break
+    return told
 
 
 def _clues(solution: Table, names: list[str]) -> list[Clue]:
@@ -112,14 +120,7 @@ def made_order(seed: int, difficulty: int) -> tuple[str, list[str]]:
     left = list(itertools.permutations(shown))
     clues = _order_clues(order)
     draw.shuffle(clues)
-    told = []
-    for text, holds in clues:
-        remaining = [candidate for candidate in left if holds(candidate)]
-        if len(remaining) < len(left):
-            told.append(text)
-            left = remaining
-        if len(left) == 1:
-            break
+    told = _telling(clues, left)
     question = (
         f"{len(order)} things stand in a row: {', '.join(shown)}. {' '.join(told)} "
         "List them from left to right."

@@ -58,14 +58,18 @@ class Answer:
     terminated: bool
 
 
-def graded_row(task: SuiteTask, item: Item, answer: Answer, sandbox: Sandbox) -> SuiteRow:
-    """The answer's grade. A grader that raises is reported as that, never as a wrong answer."""
+def verdict_of(task: SuiteTask, item: Item, text: str, sandbox: Sandbox) -> SuiteGrade:
+    """The grade of what a model wrote. A grader that raises is reported as that, never as a wrong answer."""
     try:
-        verdict = task.grade(item, answer.text, sandbox)
-    except Exception as error:  # whatever a model wrote must not end the evaluation, nor count against it
-        logger.exception("%s: the grader failed on %s sample %d", task.name, item.uid, answer.sample)
-        verdict = grader_error(f"{type(error).__name__}: {error}")
-    return _row(task, item, answer, verdict, sandbox.label)
+        return task.grade(item, text, sandbox)
+    except Exception as error:  # whatever a model wrote must not end the job, nor count against it
+        logger.exception("%s: the grader failed on %s", task.name, item.uid)
+        return grader_error(f"{type(error).__name__}: {error}")
+
+
+def graded_row(task: SuiteTask, item: Item, answer: Answer, sandbox: Sandbox) -> SuiteRow:
+    """The answer with its grade."""
+    return _row(task, item, answer, verdict_of(task, item, answer.text, sandbox), sandbox.label)
 
 
 def too_long_row(task: SuiteTask, item: Item, sample: int, sandbox: Sandbox) -> SuiteRow:

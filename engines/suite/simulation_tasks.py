@@ -208,7 +208,6 @@ CODEIO = SuiteTask(
     gold_answer=lambda item: f"```json\n{json.dumps({item.details['asked']: item.answer})}\n```",
     grade=grade_codeio,
     samples=4,
-    online=200,
 )
 CRUXEVAL_I = SuiteTask(
     name="cruxeval_i",

@@ -170,10 +170,10 @@ def _made(task: str, made: Any) -> Any:
 TASKS = (
     SuiteTask("finqa", "tabular", "dreamerdeo/finqa", _parse_finqa, _made("finqa", made_finqa), gold_joined, grade_tabular),
     SuiteTask(
-        "hitab", "tabular", "kasnerz/hitab", _parse_hitab, _made("hitab", made_hitab), gold_joined, grade_tabular, online=200
+        "hitab", "tabular", "kasnerz/hitab", _parse_hitab, _made("hitab", made_hitab), gold_joined, grade_tabular
     ),
     SuiteTask(
         "multihier", "tabular", "yilunzhao/MultiHiertt", _parse_multihier, _made("multihier", made_multihier),
-        gold_joined, grade_tabular, samples=4, online=200,
+        gold_joined, grade_tabular, samples=4,
     ),
 )  # fmt: skip
