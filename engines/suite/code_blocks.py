@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from engines.python_source import parse
 from engines.suite.extraction import fenced
 from engines.suite.extraction import said as spoken
 
@@ -61,7 +62,7 @@ def parsed_python(code: str) -> ast.Module | None:
     if len(code) > _LONGEST_PARSED:
         return None
     try:
-        return ast.parse(code)
+        return parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 

@@ -5,6 +5,7 @@ import weakref
 from collections.abc import Mapping
 from typing import Any
 
+from engines.python_source import parse
 from engines.sandbox import Sandbox
 from engines.suite.code_blocks import Code, below, defined_names, parsed_python, python_code
 from engines.suite.code_made import made_humaneval_row, made_mbpp_row
@@ -43,7 +44,7 @@ def parse_mbpp(row: Mapping[str, Any], difficulty: int | None = None) -> Item:
 def tested_name(tests: list[str], solution: str) -> str:
     """The function that the tests call. Raises ValueError where they call none of the solution's."""
     defined = defined_names(solution)
-    for node in ast.walk(ast.parse("\n".join(tests))):
+    for node in ast.walk(parse("\n".join(tests))):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in defined:
             return node.func.id
     raise ValueError("the tests call no function of the solution")
@@ -52,7 +53,7 @@ def tested_name(tests: list[str], solution: str) -> str:
 def humaneval_tests(item: Item) -> Tests:
     """The body of the benchmark's `check(candidate)`."""
     gold, details = item.answer, item.details
-    tree = ast.parse(gold["test"])
+    tree = parse(gold["test"])
     check = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "check")
     around = "\n".join(ast.unparse(node) for node in tree.body if node is not check)
     body = "\n".join(ast.unparse(statement) for statement in check.body)
@@ -78,7 +79,7 @@ def humaneval_program(item: Item, code: Code) -> Code:
 
 def _above(source: str, entry: str) -> str:
     """The imports and helpers in front of a function."""
-    for node in ast.parse(source).body:
+    for node in parse(source).body:
         if isinstance(node, ast.FunctionDef) and node.name == entry:
             return "\n".join(source.splitlines()[: node.lineno - 1])
     raise ValueError(f"the prompt does not define {entry}")

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from engines.python_source import literal, parse
 from engines.sandbox import Limits, NotPlainError, Outcome, Sandbox, matches
 from engines.suite.assertions import check_source
 
@@ -125,7 +126,7 @@ def plan_of(tests: Tests, sandbox: Sandbox) -> Plan:
 
 
 def _untried_plan(tests: Tests, sandbox: Sandbox) -> Plan:
-    statements = ast.parse(tests.body).body
+    statements = parse(tests.body).body
     found = [check_source(statement, tests.called) for statement in statements]
     rewritten = [source for source in found if source is not None]
     if len(rewritten) == len(found):
@@ -219,9 +220,7 @@ def _literal_plan(sources: Sequence[str]) -> Plan | None:
     if not all(source.startswith(prefix) for source in entries):
         return None
     try:
-        return _values_plan(
-            [ast.literal_eval(source.removeprefix(prefix).removesuffix(suffix)) for source in entries]
-        )
+        return _values_plan([literal(source.removeprefix(prefix).removesuffix(suffix)) for source in entries])
     except (ValueError, TypeError):
         return None
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from string import ascii_uppercase
 from typing import Any
 
+from engines.python_source import parse
 from engines.suite.item import Item, make_item
 from engines.suite.logic_tasks import parsed_value
 
@@ -101,7 +102,7 @@ def _assertions(truth: Any, prompt: str, row: Mapping[str, Any]) -> Made:
     tests = _structure(truth)
     source = tests.get("functional", "") if isinstance(tests, Mapping) else ""
     lines = [line.strip() for line in source.splitlines() if line.strip().startswith("assert ")]
-    calls = [node for line in lines for node in ast.walk(ast.parse(line)) if isinstance(node, ast.Call)]
+    calls = [node for line in lines for node in ast.walk(parse(line)) if isinstance(node, ast.Call)]
     names = [call.func.id for call in calls if isinstance(call.func, ast.Name)]
     if not lines or not names or "candidate" in names:
         raise ValueError(

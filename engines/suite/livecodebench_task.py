@@ -1,10 +1,10 @@
 """LiveCodeBench in DeepCoder's copy: programs on stdin, and methods of a class `Solution`."""
 
-import ast
 import json
 from collections.abc import Mapping
 from typing import Any
 
+from engines.python_source import literal
 from engines.sandbox import Sandbox
 from engines.suite.code_blocks import Code, below, python_code
 from engines.suite.code_made import made_livecodebench_row
@@ -102,7 +102,7 @@ def _value(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:
-        return ast.literal_eval(text.strip())
+        return literal(text.strip())
 
 
 def _loaded(held: Any) -> Any:

@@ -1,11 +1,11 @@
 """ARC-AGI-1, zebra and ordering puzzles: a grid, a table or a list between `<answer>` tags."""
 
-import ast
 import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from engines.python_source import literal
 from engines.sandbox import Sandbox
 from engines.suite.arc_made import made_grids
 from engines.suite.choice_tasks import choice_item, gold_letter, grade_choice
@@ -19,7 +19,7 @@ _OPTION = re.compile(r"(?m)^\(([A-Z])\)\s*(.+)$")
 
 def parsed_value(text: str) -> Any:
     """JSON or a Python literal; None where it is neither. Nothing is evaluated."""
-    for read in (json.loads, ast.literal_eval):
+    for read in (json.loads, literal):
         try:
             value = read(text.strip())
             repr(

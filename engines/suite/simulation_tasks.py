@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from engines.python_source import literal, parse
 from engines.sandbox import Sandbox
 from engines.suite.code_blocks import Code, depth_of, json_object, parsed_python, python_code
 from engines.suite.code_made import made_codeio_row, made_cruxeval_row
@@ -113,7 +114,7 @@ def grade_cruxeval_output(item: Item, text: str, _sandbox: Sandbox) -> SuiteGrad
     if ast.dump(call) != ast.dump(_call_of(item.details["input"])):
         return no_answer(place.method, "the assertion is about another call")
     try:
-        right = matches(ast.literal_eval(item.answer), ast.literal_eval(value), Comparison(tolerance=0.0))
+        right = matches(literal(item.answer), ast.literal_eval(value), Comparison(tolerance=0.0))
         detail = ""
     except (ValueError, TypeError, RecursionError, MemoryError):
         right, detail = False, "the predicted value is no literal"
@@ -128,7 +129,7 @@ def grade_cruxeval_input(item: Item, text: str, sandbox: Sandbox) -> SuiteGrade:
     if found is None:
         return no_answer()
     call, value, place = found
-    given = ast.literal_eval(item.details["output"])
+    given = literal(item.details["output"])
     try:
         if not matches(given, ast.literal_eval(value), Comparison(tolerance=0.0)):
             return no_answer(place.method, "the assertion is about another output")
@@ -179,7 +180,7 @@ def _assertion(text: str) -> tuple[ast.Call, ast.expr, Code] | None:
 
 
 def _call_of(arguments: str) -> ast.expr:
-    return ast.parse(f"f({arguments})", mode="eval").body
+    return parse(f"f({arguments})", mode="eval").body
 
 
 def _is_data(node: ast.expr) -> bool:

@@ -362,9 +362,8 @@ def test_jobs_wait_while_the_machine_cannot_start_any(
     runs.rmdir()
     runs.touch()
     ids = [submit("true", name=name) for name in ("a", "b")]
-    until(lambda: jobs.get_job(database, ids[0]).reason)
-    assert "could not be started: " in jobs.get_job(database, ids[0]).reason  # type: ignore[operator]
-    assert jobs.count_by_status(database) == {Status.QUEUED: 2}
+    until(lambda: "could not be started: " in (jobs.get_job(database, ids[0]).reason or ""))
+    until(lambda: jobs.count_by_status(database) == {Status.QUEUED: 2})
     runs.unlink()
     runs.mkdir()
     machine.nudge(database.home)
