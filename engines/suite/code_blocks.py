@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from engines.python_source import parse
 from engines.suite.extraction import fenced
 from engines.suite.extraction import said as spoken
+from engines.suite.python_source import parse
 
 _OPEN_FENCE = re.compile(r"(?ms)^[ \t]*```([\w+-]*)[ \t]*\n(.*)")
 _PYTHON = ("python", "py", "python3", "")

@@ -5,13 +5,13 @@ import weakref
 from collections.abc import Mapping
 from typing import Any
 
-from engines.python_source import parse
 from engines.sandbox import Sandbox
 from engines.suite.code_blocks import Code, below, defined_names, parsed_python, python_code
 from engines.suite.code_made import made_humaneval_row, made_mbpp_row
 from engines.suite.code_tests import Plan, Tests, TestsError, passes, plan_of
 from engines.suite.item import Item, SuiteGrade, SuiteTask, graded, grader_error, make_item, no_answer
 from engines.suite.livecodebench_task import LIVECODEBENCH
+from engines.suite.python_source import parse
 
 _PLANS: "weakref.WeakKeyDictionary[Sandbox, dict[str, Plan]]" = weakref.WeakKeyDictionary()
 """By item: the same tests are put to every sample, in training again and again."""

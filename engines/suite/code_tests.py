@@ -20,9 +20,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from engines.python_source import literal, parse
 from engines.sandbox import Limits, NotPlainError, Outcome, Sandbox, matches
 from engines.suite.assertions import check_source
+from engines.suite.python_source import literal, parse
 
 GRADING = Limits(wall=6.0, run_wall=30.0)
 """Of a submission: 6 s for each test (LiveCodeBench), 30 s in all (GURU)."""

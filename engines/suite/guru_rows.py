@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from string import ascii_uppercase
 from typing import Any
 
-from engines.python_source import parse
 from engines.suite.item import Item, make_item
 from engines.suite.logic_tasks import parsed_value
+from engines.suite.python_source import parse
 
 Made = tuple[Any, dict[str, Any]]
 """Gold, and what else the grader needs."""

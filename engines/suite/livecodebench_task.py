@@ -4,12 +4,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from engines.python_source import literal
 from engines.sandbox import Sandbox
 from engines.suite.code_blocks import Code, below, python_code
 from engines.suite.code_made import made_livecodebench_row
 from engines.suite.code_tests import GRADING, TestsError, refuse_infra
 from engines.suite.item import Item, SuiteGrade, SuiteTask, graded, grader_error, make_item, no_answer
+from engines.suite.python_source import literal
 
 _USUAL = (
     "import bisect, collections, functools, heapq, itertools, math, re, string, sys\nfrom bisect import *\n"

@@ -5,13 +5,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engines.python_source import literal
 from engines.sandbox import Sandbox
 from engines.suite.arc_made import made_grids
 from engines.suite.choice_tasks import choice_item, gold_letter, grade_choice
 from engines.suite.extraction import Found, boxed, fenced, said, tagged
 from engines.suite.item import Item, SuiteGrade, SuiteTask, graded, make_item, no_answer
 from engines.suite.puzzles_made import made_order, made_zebra
+from engines.suite.python_source import literal
 
 _DEMOS = 6
 _OPTION = re.compile(r"(?m)^\(([A-Z])\)\s*(.+)$")

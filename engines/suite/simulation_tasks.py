@@ -10,11 +10,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from engines.python_source import literal, parse
 from engines.sandbox import Sandbox
 from engines.suite.code_blocks import Code, depth_of, json_object, parsed_python, python_code
 from engines.suite.code_made import made_codeio_row, made_cruxeval_row
 from engines.suite.item import Item, SuiteGrade, SuiteTask, graded, grader_error, make_item, no_answer
+from engines.suite.python_source import literal, parse
 
 _LONGEST = 10_000
 """Characters of an assertion."""

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from engines.python_source import literal, parse
+from engines.suite.python_source import literal, parse
 
 SOURCE = "x = " + "(" * 20 + "[{'a': (1, -2)}, f(g(3))]" + ")" * 20 + "\n"
 
