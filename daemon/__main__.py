@@ -15,9 +15,9 @@ from types import FrameType
 from daemon.calendar import Calendar
 from daemon.gpus.cards import Driver, open_driver, pretended
 from daemon.gpus.desk import Desk
-from daemon.gpus.settings import GpuSettings, read_settings
 from daemon.launch import Machine
 from daemon.scheduler import Scheduler
+from daemon.settings import Settings, read_settings
 from engines.recipe.errors import RecipeError
 from store import machine, paths
 from store.database import DamagedError, Database, StoreError, open_database
@@ -62,9 +62,9 @@ def main(argv: list[str] | None = None) -> int:
     return 1
 
 
-def serve(database: Database, driver: Driver, settings: GpuSettings, cpu_slots: int, cores: int) -> int:
+def serve(database: Database, driver: Driver, settings: Settings, cpu_slots: int, cores: int) -> int:
     """Rounds of the scheduler until SIGTERM or a wish to stop."""
-    gpus = Desk(database, driver, settings)
+    gpus = Desk(database, driver, settings.gpus)
     nudges = _listen(database.home)
     stop = _stop_flag(nudges)
     threads = max(1, cores // max(1, cpu_slots))

@@ -8,14 +8,9 @@ gpus:
 """
 
 from collections.abc import Sequence
-from pathlib import Path
-
-from pydantic import ValidationError
 
 from daemon.gpus.cards import Card
 from engines.recipe.blocks import Block
-from engines.recipe.document import read_document
-from engines.recipe.errors import RecipeError
 from engines.recipe.sizes import Size, bytes_of
 
 
@@ -36,25 +31,6 @@ class GpuSettings(Block):
     @property
     def kept_free_bytes(self) -> int:
         return bytes_of(self.keep_free)
-
-
-class _Config(Block):
-    gpus: GpuSettings = GpuSettings()
-
-
-def read_settings(path: Path) -> GpuSettings:
-    """The settings of a config file; the defaults where there is none. RecipeError where it is wrong."""
-    if not path.exists():
-        return GpuSettings()
-    try:
-        return _Config.model_validate(read_document(path).data).gpus
-    except ValidationError as error:
-        wrong = error.errors(include_url=False)[0]
-        where = ".".join(map(str, wrong["loc"]))
-        raise RecipeError(
-            f"{path}: {where}: {wrong['msg']}",
-            hint=f"`gpus:` may hold: {', '.join(GpuSettings.model_fields)}",
-        ) from error
 
 
 def _is(card: Card, selector: str) -> bool:

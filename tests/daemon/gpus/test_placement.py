@@ -226,7 +226,7 @@ def test_a_config_that_is_wrong_keeps_the_daemon_from_starting_and_says_where(
     )
 
     assert done.returncode == 1
-    assert "config.yaml: gpus.exlude: Extra inputs are not permitted" in done.stderr
+    assert "config.yaml: gpus.exlude: unknown key; allowed: allow_unclear, exclude" in done.stderr
 
 
 def test_a_killed_daemon_books_no_card_twice(
