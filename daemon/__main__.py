@@ -13,9 +13,11 @@ from pathlib import Path
 from types import FrameType
 
 from daemon.calendar import Calendar
+from daemon.environment import passed_on
 from daemon.gpus.cards import Driver, open_driver, pretended
 from daemon.gpus.desk import Desk
 from daemon.launch import Machine
+from daemon.nursery import Nursery
 from daemon.scheduler import Scheduler
 from daemon.settings import Settings, read_settings
 from engines.recipe.errors import RecipeError
@@ -68,7 +70,8 @@ def serve(database: Database, driver: Driver, settings: Settings, cpu_slots: int
     nudges = _listen(database.home)
     stop = _stop_flag(nudges)
     threads = max(1, cores // max(1, cpu_slots))
-    scheduler = Scheduler(database, Machine(cpu_slots, threads), gpus)
+    environment, dropped = passed_on(os.environ)
+    scheduler = Scheduler(database, Machine(cpu_slots, threads, Nursery(environment), dropped), gpus)
     calendar = Calendar(database)
     machine.announce(database, cpu_slots, gpus.entries())
     log.info("started: %d CPU slots, %d GPUs, home %s", cpu_slots, gpus.count, database.home)

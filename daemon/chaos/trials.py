@@ -209,4 +209,4 @@ def _end_all(home: Path) -> None:
     for record in paths.runs(home).glob("*/process-*.json"):
         if process := read_record(record):
             send(process["supervisor"], signal.SIGKILL)
-            end_remnants(process, record.parent)
+            end_remnants(process["supervisor"], record.parent)
