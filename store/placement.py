@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, or_, select
+from sqlalchemy import Connection, Select, and_, bindparam, func, or_, select
 
 from store.schema import ACTIVE, Status, gpu_reservations, groups, jobs
 
@@ -68,7 +69,8 @@ def choose(connection: Connection, supply: Supply, now: float) -> Choice | None:
     """
     given = {"now": now, "default": min(1, supply.machine_gpus)}
     if supply.gpus:
-        first = connection.execute(_READY.where(_WANTED > 0, _may_fit(supply)), given).first()
+        sizes = tuple(sorted((supply.memory.get(uuid, 0) for uuid in supply.gpus), reverse=True))
+        first = connection.execute(_ready_on_cards(sizes), given).first()
         if first and (devices := _place(first.gpus, first.gpu_memory, supply, _reserved(connection))):
             return Choice(first.id, devices, first.gpu_memory)
     if connection.execute(_BUSY_SLOTS).scalar_one() < supply.cpu_slots:
@@ -77,12 +79,12 @@ def choose(connection: Connection, supply: Supply, now: float) -> Choice | None:
     return None
 
 
-def _may_fit(supply: Supply) -> ColumnElement[bool]:
-    """Whether a job would fit if all cards that are ours to give were free."""
-    sizes = sorted((supply.memory.get(uuid, 0) for uuid in supply.gpus), reverse=True)
+@cache
+def _ready_on_cards(sizes: tuple[int, ...]) -> Select[Any]:
+    """Finds the first job that would fit if all cards that are ours to give were free; of each, so many bytes are shared."""
     shares = [and_(count == _WANTED, jobs.c.gpu_memory <= size) for count, size in enumerate(sizes, start=1)]
-    whole = and_(jobs.c.gpu_memory.is_(None), len(supply.gpus) >= _WANTED)
-    return or_(whole, *shares)
+    whole = and_(jobs.c.gpu_memory.is_(None), len(sizes) >= _WANTED)
+    return _READY.where(_WANTED > 0, or_(whole, *shares))
 
 
 def _reserved(connection: Connection) -> dict[str, list[int | None]]:
