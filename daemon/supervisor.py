@@ -52,7 +52,10 @@ def main(run_dir: str, attempt: int, lock: int) -> None:
     _write(run_dir, PROCESS_NAME.format(attempt), process, durably=False)
     faults.point("supervisor.known")
     _nudge(run_dir)
+    killed_before = _kernel_kills()
     ending = _wait(worker, launch["timeout"], launch["grace_seconds"])
+    if ending["exit_code"] == -signal.SIGKILL and ending["reason"] == "exited":
+        ending["kernel_kills"] = _kernel_kills() - killed_before
     faults.point("supervisor.ended")
     ending = {"started_at": started_at, "ended_at": time.time(), **ending}
     while not _found_room(run_dir, EXIT_NAME.format(attempt), ending):
@@ -172,6 +175,15 @@ def _write(run_dir: str, name: str, content: dict[str, Any], durably: bool = Tru
         directory = os.open(run_dir, os.O_RDONLY)
         os.fsync(directory)
         os.close(directory)
+
+
+def _kernel_kills() -> int:
+    """How many processes of this machine the kernel has ended for want of memory since it started."""
+    try:
+        with open("/proc/vmstat") as file:
+            return next(int(line.split()[1]) for line in file if line.startswith("oom_kill "))
+    except (OSError, StopIteration):
+        return 0
 
 
 def _signal_group(group: int, number: int) -> None:
