@@ -30,5 +30,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "examples": ("results", "the examples behind a score or a difference"),
     "regrade": ("regrade", "grade stored completions again, without a GPU"),
     "engine": ("engine", "what an engine offers beside running jobs, such as a look at its data"),
+    "keys": ("ui", "the keys of the terminal UI, by the names that `keymap.yaml` knows"),
     "completion": ("ui", "print the completion script of a shell"),
 }

@@ -2,11 +2,11 @@
 
 import click
 
-from cockpit.cli.output import narrate
+from cockpit.cli.output import json_option, narrate, print_json
 
 
-def open_cockpit() -> None:
-    """Opens the TUI, starting a daemon if none runs."""
+def open_cockpit(read_only: bool, low_bandwidth: bool) -> None:
+    """Opens the TUI, starting a daemon if none runs; a read-only one starts nothing."""
     import sys
 
     from cockpit.control import start_daemon
@@ -16,11 +16,26 @@ def open_cockpit() -> None:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise StoreError("the terminal UI needs a terminal\nhint: `tunedeck --help` lists the commands")
     database = open_database()
-    if not machine.daemon_is_running(database.home):
+    if not read_only and not machine.daemon_is_running(database.home):
         start_daemon(database)
     from cockpit.app import run
 
-    run(database.home)
+    run(database.home, read_only=read_only, low_bandwidth=low_bandwidth)
+
+
+@click.command()
+@json_option
+def keys(as_json: bool) -> None:
+    """List every key of the terminal UI by the name that `keymap.yaml` in the home directory may give another key."""
+    from cockpit.keymap import all_keys
+
+    known = all_keys()
+    if as_json:
+        print_json(known)
+        return
+    width = max(map(len, known))
+    for name, bound in known.items():
+        click.echo(f"{name:<{width}}  {bound}")
 
 
 @click.command()
