@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "examples": ("results", "the examples behind a score or a difference"),
     "regrade": ("regrade", "grade stored completions again, without a GPU"),
     "engine": ("engine", "what an engine offers beside running jobs, such as a look at its data"),
+    "serve": ("ui", "show the terminal UI in a browser, on loopback alone"),
     "keys": ("ui", "the keys of the terminal UI, by the names that `keymap.yaml` knows"),
     "completion": ("ui", "print the completion script of a shell"),
 }
