@@ -14,6 +14,7 @@ from textual.theme import Theme
 
 from cockpit import themes
 from cockpit.ascii_filter import AsciiFilter
+from cockpit.cell_diff import CellDiff
 from cockpit.control import start_daemon
 from cockpit.feed import POLL_SECONDS, Feed
 from cockpit.glyphs import ascii_only
@@ -81,6 +82,7 @@ class Cockpit(App[None]):
             show=False,
             tooltip="Look less often; shows the bytes a second",
         ),
+        Binding("ctrl+l", "redraw", "Redraw", show=False, tooltip="Paint the whole screen again"),
         Binding("q,ctrl+c", "quit", "Quit", tooltip="Leave the cockpit; jobs keep running"),
     )
 
@@ -104,6 +106,7 @@ class Cockpit(App[None]):
         super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
         self.feed = Feed(database, self, poll_seconds)
         self.meter = Meter()
+        self._cells = CellDiff()
         self.view_state = ViewState(database.home)
         self.read_only = read_only
         self._database = database
@@ -122,6 +125,7 @@ class Cockpit(App[None]):
         self.theme = themes.NO_COLOR if self.no_color else self._theme_left()
         if self._driver is not None:
             self.meter.attach(self._driver)
+            self._cells.attach(self._driver)
         self.set_interval(METER_SECONDS, self._measure)
         self.low_bandwidth = self._starts_with_low_bandwidth
         self.push_screen(QueueScreen(self.feed))
@@ -134,6 +138,13 @@ class Cockpit(App[None]):
     def _theme_left(self) -> str:
         left = self.view_state.of("app").get("theme")
         return left if left in self.available_themes else themes.DARK.name
+
+    def on_resize(self) -> None:
+        self._cells.forget()
+
+    def action_redraw(self) -> None:
+        self._cells.forget()
+        self.screen.refresh(layout=True)
 
     def on_choose_theme(self, message: ChooseTheme) -> None:
         self.theme = message.name
