@@ -5,6 +5,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("service", "start the daemon"),
     "down": ("service", "stop the daemon; running jobs go on"),
     "status": ("service", "what the daemon and the queue are doing"),
+    "service": ("systemd", "let systemd run the daemon, from boot on and after logging out"),
     "doctor": ("service", "check this machine and installation"),
     "submit": ("submitting", "queue a recipe; prints the job ids"),
     "check": ("submitting", "validate a recipe and show its jobs; nothing is queued"),

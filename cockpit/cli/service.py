@@ -13,6 +13,7 @@ import click
 from cockpit.cli import output
 from cockpit.cli.output import json_option, narrate, print_json
 from cockpit.figures import span
+from cockpit.unit import unit_name, unit_path
 from store import jobs, machine, paths
 from store.database import SQLITE_VERSION, StoreError, open_database
 from store.schema import ACTIVE, Status
@@ -34,6 +35,10 @@ def up(cpu_slots: int | None) -> None:
             hint = "`tunedeck down` first; running jobs go on meanwhile"
             raise StoreError(f"it has {daemon.cpu_slots} CPU slots, not {cpu_slots}\nhint: {hint}")
         return
+    if unit_path(database.home).exists():
+        narrate(
+            f"hint: this one is not systemd's; `systemctl --user start {unit_name(database.home)}` starts that"
+        )
     pid = start_daemon(database, cpu_slots)
     narrate(f"the daemon is up (pid {pid}), home {database.home}")
 
