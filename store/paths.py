@@ -51,7 +51,7 @@ def cache(home: Path) -> Path:
 
 
 def config(home: Path) -> Path:
-    """What the owner of the machine sets: see `daemon/gpus/settings.py`. It need not exist."""
+    """What the owner of the machine sets: see `daemon/settings.py`. It need not exist."""
     return home / "config.yaml"
 
 
