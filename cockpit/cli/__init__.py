@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("report", "what an experiment has shown: accuracy against budget, verdicts"),
     "examples": ("results", "the examples behind a score or a difference"),
     "regrade": ("regrade", "grade stored completions again, without a GPU"),
+    "export": ("export", "metrics as CSV or as TensorBoard's event files"),
     "prune": ("prune", "make room: checkpoints, old runs, models, cache; shows first what would go"),
     "engine": ("engine", "what an engine offers beside running jobs, such as a look at its data"),
     "completion": ("ui", "print the completion script of a shell"),
