@@ -11,6 +11,7 @@ import click
 from cockpit.cli import output
 from cockpit.cli.output import job_id, json_option, narrate, print_json
 from cockpit.figures import figure, size_text, span
+from cockpit.origins import environment_of, provenance_lines
 from cockpit.plain_text import plain_lines
 from cockpit.waiting import explain_wait
 from store import jobs as store_jobs
@@ -81,6 +82,8 @@ def show(job_id: int, as_json: bool) -> None:
             "artifacts": [asdict(artifact) for artifact in artifacts],
             "messages": [asdict(message) for message in messages],
             "pruned": read_marker(database.run_dir(job_id)),
+            "provenance": results.get_experiment(database, job.experiment_id).provenance,
+            "environment": environment_of(database, job),
             "history": [asdict(transition) for transition in history],
             "needs": [needed.id for needed, _ in store_jobs.needs_of(database, job_id)],
         }
@@ -91,6 +94,8 @@ def show(job_id: int, as_json: bool) -> None:
     )
     click.echo(f"experiment  {job.experiment} ({job.experiment_id})")
     click.echo(f"run         {database.run_dir(job.id)}")
+    for label, text in provenance_lines(database, job):
+        click.echo(output.clean(f"{label:<11} {text}"))
     if text := output.progress_text(job):
         eta = span(output.eta_seconds(job))
         click.echo(f"progress    {text}{f', {eta} left' if eta else ''}")

@@ -94,7 +94,7 @@ def test_tensorboard_reads_them(database: Database, trained: int, tmp_path: Path
 def test_without_the_library_nothing_is_written_and_it_is_named(
     database: Database, trained: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    monkeypatch.setitem(sys.modules, "tensorboardX.proto.event_pb2", None)
     with pytest.raises(StoreError, match="event files need tensorboardX") as refused:
         write_event_files(database, [get_job(database, trained)], tmp_path / "out")
 
