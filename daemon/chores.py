@@ -1,6 +1,6 @@
-"""What the daemon sees to beside its queue: telling the ends of jobs, and keeping the home from growing without end.
+"""What the daemon sees to beside its queue: telling the ends of jobs, and keeping home and logs from growing without end.
 
-Both are done by processes of their own that the loop only starts; what they are to do stands in the home directory.
+What may take long is done by processes of their own, which the loop only starts; what they are to do stands in the home.
 """
 
 import logging
@@ -9,13 +9,18 @@ import sys
 import time
 
 from daemon import notices
+from daemon.log_files import rotate_own, trim_workers
 from daemon.settings import Settings
-from store import outbox
+from engines.recipe.sizes import bytes_of
+from store import jobs, outbox, paths
 from store.database import Database
+from store.schema import ACTIVE
 
 DAY = 86400.0
 PAUSE = 2.0
 """Seconds between two starts of the messenger: the one that was just started has to get as far as its lock."""
+LOG_PAUSE = 2.0
+"""Seconds between two looks at the size of logs."""
 KEPT = "keeping.stamp"
 """Its time is when the home was last kept in order."""
 
@@ -23,21 +28,31 @@ log = logging.getLogger(__name__)
 
 
 class Chores:
-    """The chores of one daemon. A home that configures none has none."""
+    """The chores of one daemon. Of the first two, a home that configures none has none."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database, self._settings = database, settings
         self._messenger_at = 0.0
+        self._logs_at = 0.0
         notices.begin(database, settings.on_end)
         self._line = outbox.read_cursor(database) or 0
 
     def round(self) -> None:
-        """Starts what is due. Costs one query and one look at a directory."""
+        """Does or starts what is due. Costs a query and a look at a directory."""
         if self._settings.on_end:
             self._line = notices.collect(self._database, self._settings.on_end, self._line)
             self._send()
         if self._settings.keep.ages():
             self._keep()
+        if time.time() - self._logs_at >= LOG_PAUSE:
+            self._logs_at = time.time()
+            self._bound_logs()
+
+    def _bound_logs(self) -> None:
+        logs = self._settings.logs
+        rotate_own(paths.daemon_log(self._database.home), bytes_of(logs.daemon), logs.keep)
+        active = jobs.list_jobs(self._database, statuses=ACTIVE)
+        trim_workers(self._database, active, bytes_of(logs.worker))
 
     def _send(self) -> None:
         now = time.time()

@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from daemon.gpus.settings import GpuSettings
+from daemon.log_files import LogSettings
 from daemon.notices import Notices
 from engines.recipe.blocks import Block
 from engines.recipe.document import read_document
@@ -40,6 +41,8 @@ class Settings(Block):
     """See daemon/notices.py."""
     keep: KeepSettings = KeepSettings()
     """See daemon/keeping.py."""
+    logs: LogSettings = LogSettings()
+    """See daemon/log_files.py."""
 
 
 def read_settings(path: Path) -> Settings:
