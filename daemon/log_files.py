@@ -86,7 +86,8 @@ def trim_workers(database: Database, active: Iterable[Job], limit: int) -> None:
             dropped = punch(path, limit)
         except OSError as error:
             if error.errno not in _UNSUPPORTED:
-                raise
+                log.warning("job %d (%s): its log cannot be trimmed: %s", job.id, job.name, error)
+                continue
             text = f"worker.log is larger than {limit >> 20} MiB, and its file system cannot drop its middle"
         else:
             if not dropped:

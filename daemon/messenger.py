@@ -25,6 +25,8 @@ from store import outbox, paths
 TRIES = 8
 FIRST_PAUSE = 10.0
 """Seconds after the first try that failed; twice as long after each, 42 minutes in all."""
+CONFIG_PAUSE = 60.0
+"""Seconds until the next try where `config.yaml` cannot be read."""
 LOCK = "lock"
 
 log = logging.getLogger("daemon.messenger")
@@ -45,6 +47,7 @@ def main() -> int:
         notices = {notice.key: notice for notice in read_settings(paths.config(home)).on_end}
     except RecipeError as error:
         log.error("%s", error)
+        outbox.put_off(home, time.time() + CONFIG_PAUSE)
         return 1
     deliver_due(home, notices)
     return 0
@@ -121,8 +124,18 @@ def _run(argv: list[str], body: dict[str, Any], timeout: float) -> str | None:
 def _post(address: str, body: dict[str, Any], timeout: float) -> None:
     headers = {"Content-Type": "application/json", "User-Agent": "tunedeck"}
     request = urllib.request.Request(address, json.dumps(body).encode(), headers, method="POST")
-    with urllib.request.urlopen(request, timeout=timeout) as answer:
+    with _OPENER.open(request, timeout=timeout) as answer:
         answer.read(1024)
+
+
+class _Straight(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect: that would be a GET without the message, and look as if it had been delivered."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+_OPENER = urllib.request.build_opener(_Straight)
 
 
 if __name__ == "__main__":

@@ -113,6 +113,12 @@ def give_up(home: Path, name: str) -> None:
     path.rename(path.with_suffix(".failed"))
 
 
+def put_off(home: Path, due: float) -> None:
+    """Nothing is due before that."""
+    for name, _ in waiting(home):
+        os.utime(directory(home) / f"{name}.json", (due, due))
+
+
 def given_up(home: Path) -> list[dict[str, Any]]:
     """What could not be delivered, oldest first."""
     return [message for path in _listed(home, "*.failed") if (message := _read(path)) is not None]

@@ -42,6 +42,14 @@ def up(cpu_slots: int | None) -> None:
         )
     pid = start_daemon(database, cpu_slots)
     narrate(f"the daemon is up (pid {pid}), home {database.home}")
+    if Path("/run/systemd/system").exists():
+        from cockpit.systemd import kills_user_processes
+
+        if kills_user_processes():
+            narrate(
+                "warning: it goes when you log out, and its jobs with it (logind has KillUserProcesses=yes)\n"
+                "hint: `tunedeck service install` makes it stay"
+            )
 
 
 @click.command()

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -37,6 +38,11 @@ class Server:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
+                if self.path == "/moved":
+                    self.send_response(302)
+                    self.send_header("Location", "/elsewhere")
+                    self.end_headers()
+                    return
                 outer.refusals -= 1
                 if outer.refusals < 0:
                     outer.received.append(json.loads(body))
@@ -224,6 +230,35 @@ def test_why_it_failed_is_kept_without_the_address(
     [(name, _)] = outbox.waiting(database.home)
 
     assert (outbox.read_message(database.home, name) or {})["error"] == said
+
+
+def test_a_redirect_would_lose_the_message_and_counts_as_failed(database: Database, server: Server) -> None:
+    moved = server.address.removesuffix(SECRET) + "moved"
+    notice = Notice(webhook=moved)
+    notices.begin(database, [notice])
+    line = outbox.read_cursor(database) or 0
+    end(database, "a")
+    notices.collect(database, [notice], line)
+    deliver_due(database.home, {notice.key: notice})
+    [(name, _)] = outbox.waiting(database.home)
+
+    assert (outbox.read_message(database.home, name) or {})["error"] == "the webhook said 302"
+
+
+def test_while_the_configuration_is_broken_messages_wait(database: Database) -> None:
+    notice = Notice(command=["true"])
+    notices.begin(database, [notice])
+    line = outbox.read_cursor(database) or 0
+    end(database, "a")
+    notices.collect(database, [notice], line)
+    paths.config(database.home).write_text("on_end: 7")
+    argv = [sys.executable, "-P", "-m", "daemon.messenger", "--home", str(database.home)]
+    done = subprocess.run(argv, capture_output=True, text=True)
+    [(_, due)] = outbox.waiting(database.home)
+
+    assert done.returncode == 1
+    assert "on_end" in done.stderr
+    assert due > time.time() + 30
 
 
 @pytest.mark.parametrize(
