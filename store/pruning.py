@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from store import faults, journal
+from store import faults
 from store.database import Database
 from store.jobs import read_job
 from store.moves import log_transition
@@ -75,7 +75,6 @@ def _prune_job(database: Database, job_id: int, kind: str, mine: Sequence[Victim
             _mark(run_dir, {"time": time.time(), "kind": kind, "names": told, "bytes": size})
             text = f"pruned: {', '.join(told)} ({size} bytes)"
             log_transition(connection, job_id, job.status, job.status, job.attempt, text, time.time())
-            journal.mark(connection, job_id)
         faults.point("prune.marked")
         moved = [(victim, _aside(victim.path)) for victim in mine]
     faults.point("prune.renamed")

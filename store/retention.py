@@ -6,6 +6,7 @@ offered only where they are asked for, and not while another model that stays wa
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from store import jobs, paths
 from store.database import Database
 from store.jobs import Job
 from store.links import all_links
-from store.schema import Status
+from store.schema import ACTIVE, WAITING, Status
 
 BULK = {
     "checkpoints": ("checkpoints",),
@@ -61,9 +62,12 @@ def find_victims(database: Database, wish: Wish, now: float) -> tuple[list[Victi
     victims, spared = [], []
     everything = jobs.list_jobs(database)
     links = all_links(database)
+    needed = _needed(database, [job for job in everything if not job.is_final], links)
     for kind in (kind for kind in BULK if kind in wish.kinds):
         chosen = [job for job in everything if _is_meant(job, kind, wish, now)]
-        kept = _needed(database, everything, links, chosen, kind)
+        kept = dict(needed)
+        if kind == "models":
+            _add_ancestors(database, links, {job.id for job in chosen}, kept)
         for job in chosen:
             found = list(_bulk(database.run_dir(job.id), BULK[kind]))
             if found and job.id in kept:
@@ -78,9 +82,8 @@ def find_victims(database: Database, wish: Wish, now: float) -> tuple[list[Victi
 
 def why_needed(database: Database, job_id: int) -> str | None:
     """Why nothing of a job may go at this moment; None when it may."""
-    everything = jobs.list_jobs(database)
-    job = next(job for job in everything if job.id == job_id)
-    return _needed(database, everything, all_links(database), [job], "runs").get(job_id)
+    unfinished = jobs.list_jobs(database, statuses=(*WAITING, *ACTIVE))
+    return _needed(database, unfinished, all_links(database, job_id)).get(job_id)
 
 
 def size_of(path: Path) -> int:
@@ -104,28 +107,18 @@ def _is_meant(job: Job, kind: str, wish: Wish, now: float) -> bool:
 
 
 def _needed(
-    database: Database,
-    everything: Sequence[Job],
-    links: Sequence[tuple[int, int]],
-    chosen: Sequence[Job],
-    kind: str,
+    database: Database, unfinished: Sequence[Job], links: Sequence[tuple[int, int]]
 ) -> dict[int, str]:
     """The jobs that must stay as they are, and why."""
-    needed: dict[int, str] = {}
-    open_jobs = {job.id: job for job in everything if not job.is_final}
+    needed = {job.id: f"it is {job.status}" for job in unfinished}
+    waits = {job.id: job.status for job in unfinished}
     for dependent, source in links:
-        if dependent in open_jobs:
-            needed.setdefault(
-                source, f"job {dependent}, which is {open_jobs[dependent].status}, starts from it"
-            )
-    for job in open_jobs.values():
-        needed[job.id] = f"it is {job.status}"
-        text = json.dumps(job.recipe)
-        for one in chosen:
-            if f"{database.run_dir(one.id)}/" in text:
-                needed.setdefault(one.id, f"job {job.id}, which is {job.status}, names its run directory")
-    if kind == "models":
-        _add_ancestors(database, links, {job.id for job in chosen}, needed)
+        if dependent in waits:
+            needed.setdefault(source, f"job {dependent}, which is {waits[dependent]}, starts from it")
+    inside = re.compile(re.escape(f"{paths.runs(database.home)}/") + r"(\d+)/")
+    for job in unfinished:
+        for number in inside.findall(json.dumps(job.recipe, ensure_ascii=False)):
+            needed.setdefault(int(number), f"job {job.id}, which is {job.status}, names its run directory")
     return needed
 
 

@@ -15,7 +15,7 @@ from engines.recipe.errors import RecipeError
 
 MOST_FILES = 10_000
 """Of one directory; behind these nothing is looked at."""
-SUFFIXES = {".json", ".jsonl", ".parquet", ".arrow", ".csv", ".txt"}
+SUFFIXES = {".json", ".jsonl", ".parquet", ".arrow", ".csv", ".txt", ".gz"}
 """Of files in a directory that count as data."""
 _BLOCK = 1 << 20
 
