@@ -49,8 +49,12 @@ class LazyGroup(click.Group):
     cls=LazyGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
 )
 @click.version_option(package_name="tunedeck", message="tunedeck %(version)s")
+@click.option("--read-only", is_flag=True, help="Open the terminal UI to look and change nothing.")
+@click.option(
+    "--low-bandwidth", is_flag=True, help="Open it for a slow line: at most 1 KiB/s, with a meter of it."
+)
 @click.pass_context
-def cli(context: click.Context) -> None:
+def cli(context: click.Context, read_only: bool, low_bandwidth: bool) -> None:
     """Queue and watch LLM post-training experiments, and find out whether B is really better than A.
 
     Without a command, opens the terminal UI.
@@ -58,7 +62,11 @@ def cli(context: click.Context) -> None:
     if context.invoked_subcommand is None:
         from cockpit.cli.ui import open_cockpit
 
-        open_cockpit()
+        open_cockpit(read_only, low_bandwidth)
+    elif read_only or low_bandwidth:
+        raise click.UsageError(
+            "--read-only and --low-bandwidth are for the terminal UI\nhint: leave the command out"
+        )
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """The terminal UI. Textual is imported here and below, and only when the TUI opens."""
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -9,14 +10,17 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.reactive import reactive
+from textual.theme import Theme
 
 from cockpit import themes
 from cockpit.ascii_filter import AsciiFilter
 from cockpit.control import start_daemon
 from cockpit.feed import POLL_SECONDS, Feed
 from cockpit.glyphs import ascii_only
+from cockpit.keymap import KEYMAP_FILE, named, read_keymap
 from cockpit.messages import (
     ChooseRecipe,
+    ChooseTheme,
     Compare,
     OpenJob,
     ReadFailed,
@@ -27,23 +31,34 @@ from cockpit.messages import (
     WishGranted,
     WishRefused,
 )
+from cockpit.meter import Meter
 from cockpit.palette import KeyCommands, ThemeCommands
 from cockpit.plain_text import plain_line, plain_lines
 from cockpit.reads import read_slots
 from cockpit.screens.help import HelpScreen, help_groups
 from cockpit.screens.job import JobScreen
 from cockpit.screens.queue import QueueScreen
+from cockpit.theme_files import read_themes
+from cockpit.view_state import ViewState
 from engines.recipe.errors import RecipeError
 from store import machine
 from store.database import Database, StoreError, open_database
 from store.machine import daemon_is_running
 
+LOW_BANDWIDTH_POLL_SECONDS = 4.0
+"""Between two looks at the store where every byte is dear."""
+METER_SECONDS = 5.0
 
-def run(home: Path, *, theme: str | None = None) -> None:
-    """Opens the cockpit on a home directory and returns when the user quits."""
+
+def run(home: Path, *, read_only: bool = False, low_bandwidth: bool = False) -> None:
+    """Opens the cockpit on a home directory and returns when the user quits. RecipeError where keymap or themes are wrong."""
+    keymap, own_themes = read_keymap(home / KEYMAP_FILE), read_themes(home)
     database = open_database(home)
     try:
-        Cockpit(database, theme=theme).run()
+        cockpit = Cockpit(
+            database, read_only=read_only, low_bandwidth=low_bandwidth, keymap=keymap, own_themes=own_themes
+        )
+        cockpit.run()
     finally:
         database.close()
 
@@ -54,39 +69,85 @@ class Cockpit(App[None]):
     TITLE = "tunedeck"
     CSS_PATH = "cockpit.tcss"
     COMMANDS: ClassVar = {KeyCommands, ThemeCommands}
-    BINDINGS: ClassVar[list[BindingType]] = [
+    BINDINGS: ClassVar[list[BindingType]] = named(
+        "app",
         Binding("question_mark", "help", "Help", key_display="?", tooltip="Show every key"),
         Binding("ctrl+p", "command_palette", "Commands", show=False, tooltip="Find a command by name"),
         Binding("D", "start_daemon", "Start daemon", show=False, tooltip="Start the daemon when none runs"),
+        Binding(
+            "B",
+            "low_bandwidth",
+            "Low bandwidth",
+            show=False,
+            tooltip="Look less often; shows the bytes a second",
+        ),
         Binding("q,ctrl+c", "quit", "Quit", tooltip="Leave the cockpit; jobs keep running"),
-    ]
+    )
 
     slots: reactive[Slots | None] = reactive(None)
     trouble: reactive[str | None] = reactive(None)
+    low_bandwidth: reactive[bool] = reactive(False, init=False)
+    bytes_a_second: reactive[int] = reactive(0)
+    """Measured in low-bandwidth mode alone: showing it costs bytes too."""
 
     def __init__(
-        self, database: Database, *, theme: str | None = None, poll_seconds: float = POLL_SECONDS
+        self,
+        database: Database,
+        *,
+        poll_seconds: float = POLL_SECONDS,
+        read_only: bool = False,
+        low_bandwidth: bool = False,
+        keymap: Mapping[str, str] | None = None,
+        own_themes: Sequence[Theme] = (),
     ) -> None:
         # Under NO_COLOR Textual drops colours only where it leaves them to the terminal, and asks once, here.
         super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
         self.feed = Feed(database, self, poll_seconds)
+        self.meter = Meter()
+        self.view_state = ViewState(database.home)
+        self.read_only = read_only
         self._database = database
-        self._chosen_theme = theme
+        self._poll_seconds = poll_seconds
+        self._own_themes = own_themes
+        self._starts_with_low_bandwidth = low_bandwidth
+        self.set_keymap(dict(keymap or {}))
         # Movement costs bytes and says nothing.
         self.animation_level = "none"
         if ascii_only():
             self._filters.append(AsciiFilter())
 
     def on_mount(self) -> None:
-        for theme in (themes.DARK, themes.LIGHT):
+        for theme in (themes.DARK, themes.LIGHT, *self._own_themes):
             self.register_theme(theme)
-        self.theme = themes.NO_COLOR if self.no_color else self._chosen_theme or themes.DARK.name
+        self.theme = themes.NO_COLOR if self.no_color else self._theme_left()
+        if self._driver is not None:
+            self.meter.attach(self._driver)
+        self.set_interval(METER_SECONDS, self._measure)
+        self.low_bandwidth = self._starts_with_low_bandwidth
         self.push_screen(QueueScreen(self.feed))
         self.feed.watch(self, read_slots, lambda: daemon_is_running(self._database.home))
         self.run_worker(self.feed.run, thread=True, group="feed")
 
     def on_unmount(self) -> None:
         self.feed.stop()
+
+    def _theme_left(self) -> str:
+        left = self.view_state.of("app").get("theme")
+        return left if left in self.available_themes else themes.DARK.name
+
+    def on_choose_theme(self, message: ChooseTheme) -> None:
+        self.theme = message.name
+        self.view_state.leave("app", theme=message.name)
+
+    def watch_low_bandwidth(self, low: bool) -> None:
+        self.feed.poll_seconds = LOW_BANDWIDTH_POLL_SECONDS if low else self._poll_seconds
+        self._measure()
+
+    def _measure(self) -> None:
+        self.bytes_a_second = round(self.meter.rate()) if self.low_bandwidth else 0
+
+    def action_low_bandwidth(self) -> None:
+        self.low_bandwidth = not self.low_bandwidth
 
     def on_slots_read(self, message: SlotsRead) -> None:
         self.slots = message.slots
@@ -114,7 +175,10 @@ class Cockpit(App[None]):
         self.push_screen(RecipesScreen())
 
     def on_wish(self, message: Wish) -> None:
-        self._grant(message)
+        if self.read_only:
+            self.post_message(WishRefused("this cockpit only looks: it was opened with --read-only"))
+        else:
+            self._grant(message)
 
     @work(thread=True, group="wishes", exit_on_error=False)
     def _grant(self, wish: Wish) -> None:

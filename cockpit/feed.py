@@ -36,7 +36,7 @@ class Feed:
     def __init__(self, database: Database, app: MessagePump, poll_seconds: float = POLL_SECONDS) -> None:
         self.database = database
         self._app = app
-        self._poll_seconds = poll_seconds
+        self.poll_seconds = poll_seconds
         self._watches: dict[MessagePump, _Watch] = {}
         self._lock = threading.Lock()
         self._wake = threading.Event()
@@ -107,5 +107,5 @@ class Feed:
             self._app.post_message(ReadFailed(f"{type(error).__name__}: {error}"))
 
     def _wait(self) -> None:
-        self._wake.wait(self._poll_seconds)
+        self._wake.wait(self.poll_seconds)
         self._wake.clear()

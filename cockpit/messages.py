@@ -88,6 +88,13 @@ class Slots:
 
 
 @dataclass
+class ChooseTheme(Message):
+    """The person wants this theme, now and the next time."""
+
+    name: str
+
+
+@dataclass
 class SlotsRead(Message):
     slots: Slots
 

@@ -5,6 +5,8 @@ from functools import partial
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
+from cockpit.messages import ChooseTheme
+
 
 class KeyCommands(Provider):
     """Every described binding of the screen below, to find by name instead of by key."""
@@ -41,4 +43,7 @@ class ThemeCommands(Provider):
         for name in self.app.available_themes:
             title = f"Theme: {name}"
             if (score := matcher.match(title)) > 0:
-                yield Hit(score, matcher.highlight(title), partial(setattr, self.app, "theme", name))
+                yield Hit(score, matcher.highlight(title), partial(self._choose, name))
+
+    def _choose(self, name: str) -> None:
+        self.app.post_message(ChooseTheme(name))

@@ -14,9 +14,11 @@ from types import FrameType
 
 from daemon.calendar import Calendar
 from daemon.chores import Chores
+from daemon.environment import passed_on
 from daemon.gpus.cards import Driver, open_driver, pretended
 from daemon.gpus.desk import Desk
 from daemon.launch import Machine
+from daemon.nursery import Nursery
 from daemon.scheduler import Scheduler
 from daemon.settings import Settings, read_settings
 from engines.recipe.errors import RecipeError
@@ -69,7 +71,8 @@ def serve(database: Database, driver: Driver, settings: Settings, cpu_slots: int
     nudges = _listen(database.home)
     stop = _stop_flag(nudges)
     threads = max(1, cores // max(1, cpu_slots))
-    scheduler = Scheduler(database, Machine(cpu_slots, threads), gpus)
+    environment, dropped = passed_on(os.environ)
+    scheduler = Scheduler(database, Machine(cpu_slots, threads, Nursery(environment), dropped), gpus)
     calendar = Calendar(database)
     chores = Chores(database, settings)
     machine.announce(database, cpu_slots, gpus.entries())

@@ -55,8 +55,11 @@ def outcome_of(database: Database, job: Job, was_started: bool, ending: dict[str
         how += ", its program could not be started; see its log"
     said = results.last_failure(database, job.id, since=ending["started_at"])
     text = f"{said} ({how})" if said else how
-    out_of_memory = _ran_out_of_memory(database.run_dir(job.id), said)
-    if out_of_memory and not said:
+    kernel_kills = ending.get("kernel_kills", 0)
+    if kernel_kills:
+        text += f"; the kernel ended {kernel_kills} processes for want of memory while it ran"
+    out_of_memory = kernel_kills > 0 or _ran_out_of_memory(database.run_dir(job.id), said)
+    if out_of_memory and not said and not kernel_kills:
         text = f"ran out of memory ({how})"
     fallback = out_of_memory and job.fallbacks < len(rule.get("on_oom") or [])
     return outcome(Status.FAILED, text, "failed" in retried and _is_retried_code(rule, code), fallback)

@@ -1,9 +1,7 @@
 """Who a process is: boot, pid and start time together. A bare pid may be somebody else's by now.
 
-Light at import, as every supervisor imports it: `os` alone.
+Light at import, as every supervisor imports it.
 """
-
-import os
 
 
 def boot_id() -> str:
@@ -11,20 +9,27 @@ def boot_id() -> str:
 
 
 def identify(pid: int) -> dict[str, int | str]:
-    """The identity of a living process: boot, pid, start time and process group. ProcessLookupError when there is none."""
-    return {"boot_id": boot_id(), "pid": pid, "start_ticks": start_ticks(pid), "group": os.getpgid(pid)}
+    """Boot, pid, start time and process group of a process, which may be a zombie. ProcessLookupError when there is none."""
+    _, group, ticks = _stat(pid)
+    return {"boot_id": boot_id(), "pid": pid, "start_ticks": ticks, "group": group}
 
 
 def start_ticks(pid: int) -> int:
     """Clock ticks between boot and the start of a process that lives; a zombie does not."""
+    state, _, ticks = _stat(pid)
+    if state in "ZX":
+        raise ProcessLookupError(pid)
+    return ticks
+
+
+def _stat(pid: int) -> tuple[str, int, int]:
+    """State, process group and start time."""
     try:
         # The second field, the program's name, may hold spaces and parentheses: count from its end.
         fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         raise ProcessLookupError(pid) from None
-    if fields[0] in "ZX":
-        raise ProcessLookupError(pid)
-    return int(fields[19])
+    return fields[0], int(fields[2]), int(fields[19])
 
 
 def _read(path: str) -> str:

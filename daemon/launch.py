@@ -9,14 +9,15 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
-from daemon.environment import passed_on
+from daemon.nursery import Nursery
+from daemon.records import read_record
 from daemon.supervisor import EXIT_NAME, LAUNCH_NAME, LOCK_NAME, PROCESS_NAME
 from engines.recipe.document import write_document
 from engines.recipe.merging import merged
 from store import faults, jobs, lifecycle, paths
 from store.database import Database
 from store.jobs import Job
-from store.results import get_experiment
+from store.results import provenance_of
 
 RECIPE_NAME = "recipe.yaml"
 CHANGED_RECIPE_NAME = "recipe-{}.yaml"
@@ -32,6 +33,9 @@ class Machine:
     cpu_slots: int
     threads: int
     """CPU threads of a job without a GPU."""
+    nursery: Nursery
+    dropped_variables: list[str]
+    """Names of the daemon's variables that no job gets."""
 
 
 def start(database: Database, machine: Machine, job: Job, devices: list[str]) -> None:
@@ -45,24 +49,16 @@ def start(database: Database, machine: Machine, job: Job, devices: list[str]) ->
     lock = os.open(run_dir / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.set_inheritable(lock, True)
-        argv = [sys.executable, "-P", "-m", "daemon.supervisor", str(run_dir), str(job.attempt), str(lock)]
-        log = str(run_dir / "worker.log")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        os.posix_spawn(
-            sys.executable,
-            argv,
-            passed_on(os.environ)[0],
-            setsid=True,
-            file_actions=[
-                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                (os.POSIX_SPAWN_OPEN, 1, log, flags, 0o600),
-                (os.POSIX_SPAWN_DUP2, 1, 2),
-            ],
-        )
+        machine.nursery.fork(run_dir, job.attempt, lock)
         faults.point("spawn.started")
+    except ConnectionError:
+        os.close(lock)
+        lock = -1
+        if not is_supervised(run_dir):
+            raise
     finally:
-        os.close(lock)  # the supervisor's copy keeps the lock
+        if lock >= 0:
+            os.close(lock)  # the supervisor's copy keeps the lock
 
 
 def process_file(run_dir: Path, attempt: int) -> Path:
@@ -88,6 +84,12 @@ def is_supervised(run_dir: Path) -> bool:
     finally:
         os.close(lock)
     return False
+
+
+def supervisor_of(run_dir: Path, attempt: int) -> dict[str, Any] | None:
+    """Who the supervisor of an attempt is or was, from its lock: that is written before the worker begins."""
+    noted = read_record(run_dir / LOCK_NAME) or {}
+    return noted.get("supervisor") if noted.get("attempt") == attempt else None
 
 
 def _with_fallbacks(database: Database, run_dir: Path, job: Job) -> tuple[Job, str]:
@@ -116,8 +118,7 @@ def _freeze(
     database: Database, run_dir: Path, job: Job, recipe_name: str, devices: list[str], machine: Machine
 ) -> None:
     """Writes what this attempt runs."""
-    experiment = get_experiment(database, job.experiment_id)
-    provenance = experiment.provenance
+    experiment, provenance = provenance_of(database, job.experiment_id)
     if not (run_dir / "provenance.json").exists():
         (run_dir / "provenance.json").write_text(json.dumps(provenance, indent=2))
     log = run_dir / "worker.log"
@@ -132,11 +133,11 @@ def _freeze(
         "attempt": job.attempt,
         "recipe": recipe_name,
         "log_offset": log.stat().st_size if log.exists() else 0,
-        "experiment": {"id": experiment.id, "name": experiment.name},
+        "experiment": {"id": job.experiment_id, "name": experiment},
         "argv": job.recipe["argv"] if is_command else [sys.executable, "-P", "-m", "engines", str(run_dir)],
         "cwd": str(Path(provenance.get("cwd") or run_dir, (is_command and job.recipe["cwd"]) or "")),
         "env": _environment(run_dir, devices, machine) | (job.recipe["env"] if is_command else {}),
-        "dropped_env": passed_on(os.environ)[1],
+        "dropped_env": machine.dropped_variables,
         "timeout": job.recipe.get("timeout"),
         "grace_seconds": GRACE_SECONDS,
         "inputs": inputs,

@@ -14,9 +14,8 @@ from typing import Any
 from daemon.identity import boot_id
 
 
-def end_remnants(process: dict[str, Any], run_dir: Path) -> bool:
+def end_remnants(supervisor: dict[str, Any], run_dir: Path) -> bool:
     """Kills what lives of a job without a supervisor. True when there was something: it may take a moment to die."""
-    supervisor = process["supervisor"]
     if supervisor["boot_id"] != boot_id():
         return False
     found = False

@@ -14,7 +14,7 @@ from typing import Any
 from daemon.endings import outcome_of
 from daemon.gpus.desk import Desk
 from daemon.ingest import ingest
-from daemon.launch import Machine, exit_file, is_supervised, process_file, start
+from daemon.launch import Machine, exit_file, is_supervised, process_file, start, supervisor_of
 from daemon.processes import send
 from daemon.records import read_record
 from daemon.remnants import end_remnants
@@ -71,7 +71,7 @@ class Scheduler:
     def _process_of(self, job: Job) -> dict[str, Any] | None:
         """Who supervisor and worker are. Once the store knows, the run directory may go: they are not forgotten."""
         if job.status is Status.RUNNING:
-            return results.list_attempts(self.database, job.id)[-1].process
+            return results.process_of(self.database, job.id, job.attempt)
         return read_record(process_file(self.database.run_dir(job.id), job.attempt))
 
     def seconds_to_next(self) -> float:
@@ -106,16 +106,18 @@ class Scheduler:
         supervised = is_supervised(run_dir)  # asked first: a supervisor writes its records before it goes
         process = self._process_of(job)
         ending = read_record(exit_file(run_dir, job.attempt))
-        if process and job.status is Status.STARTING:
-            lifecycle.mark_running(self.database, job.id, process)
+        begun = process if job.status is Status.STARTING else None
         if supervised:
+            if begun:
+                lifecycle.mark_running(self.database, job.id, begun)
             return False
-        if ending is None and process is not None and end_remnants(process, run_dir):
+        supervisor = process["supervisor"] if process else supervisor_of(run_dir, job.attempt)
+        if ending is None and supervisor is not None and end_remnants(supervisor, run_dir):
             return False  # next round it is dead and has reported all that it will
-        ingest(self.database, jobs.get_job(self.database, job.id))
-        was_started = process is not None or (job.id, job.attempt) in self._started
+        ingest(self.database, job)
+        was_started = supervisor is not None or (job.id, job.attempt) in self._started
         outcome = outcome_of(self.database, job, was_started, ending)
-        status = lifecycle.finish(self.database, job.id, outcome)
+        status = lifecycle.finish(self.database, job.id, outcome, begun)
         log.info(
             "job %d (%s): attempt %d ended, job is %s: %s",
             job.id,

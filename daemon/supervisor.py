@@ -3,11 +3,10 @@
     python -P -m daemon.supervisor RUN_DIR ATTEMPT LOCK
 
 It outlives the daemon, so that a daemon that comes back finds the true exit code. LOCK is a file descriptor that holds
-the lock on `supervisor.lock`: as long as the kernel says that it is locked, this process lives. SIGTERM asks the worker
-to stop; after a grace period its whole process group is killed.
+the lock on `supervisor.lock`: as long as the kernel says that it is locked, this process lives. Who it is stands in that
+file before the worker begins. SIGTERM asks the worker to stop; after a grace period its whole process group is killed.
 
-It starts once for every job, so it imports little: no `pathlib`, `subprocess` or `typing`, which would double its
-start-up time.
+One lives for every job that runs, so it imports little: no `pathlib`, `subprocess` or `typing`.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 LOCK_NAME = "supervisor.lock"
 LAUNCH_NAME = "launch.json"
 PROCESS_NAME = "process-{}.json"
-"""Who supervisor and worker of an attempt are; written before the worker does anything."""
+"""Who supervisor and worker of an attempt are."""
 GROUP_SECONDS = 10.0
 """How long the rest of a process group may take to die before its end is noted without it."""
 EXIT_NAME = "exit-{}.json"
@@ -40,20 +39,23 @@ def main(run_dir: str, attempt: int, lock: int) -> None:
     os.set_inheritable(lock, False)
     with open(f"{run_dir}/{LAUNCH_NAME}") as file:
         launch = json.load(file)
-    signals = {signal.SIGTERM, signal.SIGCHLD}
-    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGCHLD})
+    ourselves = identify(os.getpid())
+    os.truncate(lock, 0)
+    os.pwrite(lock, json.dumps({"attempt": attempt, "supervisor": ourselves}).encode(), 0)
     started_at = time.time()
     faults.point("supervisor.begun")
-    worker, release = _fork_worker(run_dir, launch)
-    faults.point("supervisor.forked")
-    process = {"supervisor": identify(os.getpid()), "worker": identify(worker), "started_at": started_at}
-    _write(run_dir, PROCESS_NAME.format(attempt), process)
+    worker = _start_worker(run_dir, launch)
+    faults.point("supervisor.spawned")
+    process = {"supervisor": ourselves, "worker": identify(worker), "started_at": started_at}
+    # In place whole or not at all; of no worth after a crash of the machine, so that the disk need not be waited for.
+    _write(run_dir, PROCESS_NAME.format(attempt), process, durably=False)
     faults.point("supervisor.known")
-    os.write(release, b"!")
-    os.close(release)
-    faults.point("supervisor.released")
     _nudge(run_dir)
+    killed_before = _kernel_kills()
     ending = _wait(worker, launch["timeout"], launch["grace_seconds"])
+    if ending["exit_code"] == -signal.SIGKILL and ending["reason"] == "exited":
+        ending["kernel_kills"] = _kernel_kills() - killed_before
     faults.point("supervisor.ended")
     ending = {"started_at": started_at, "ended_at": time.time(), **ending}
     while not _found_room(run_dir, EXIT_NAME.format(attempt), ending):
@@ -63,37 +65,36 @@ def main(run_dir: str, attempt: int, lock: int) -> None:
     _nudge(run_dir)
 
 
-def _fork_worker(run_dir: str, launch: dict[str, Any]) -> tuple[int, int]:
-    """The worker's pid, and a pipe: one byte into it lets the worker go on. It exits if we die before that."""
-    gate, release = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        _become_worker(run_dir, launch, gate, release)
-    os.close(gate)
+def _start_worker(run_dir: str, launch: dict[str, Any]) -> int:
+    """The worker's pid. One that cannot be started is a process that says so and ends with 127, as in a shell."""
+    log = f"{run_dir}/worker.log"
+    os.environ.update(launch["env"])  # its PATH finds the program; nothing else runs in this process
     try:
-        os.setpgid(pid, pid)  # both sides do it, so that neither has to wait for the other
-    except OSError:
-        pass
-    return pid, release
-
-
-def _become_worker(run_dir: str, launch: dict[str, Any], gate: int, release: int) -> None:
-    try:
-        os.setpgid(0, 0)
-        os.close(release)
-        if os.read(gate, 1) != b"!":
-            os._exit(1)
-        signal.pthread_sigmask(signal.SIG_SETMASK, set())
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        log = os.open(f"{run_dir}/worker.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
         os.chdir(launch["cwd"])
-        os.execvpe(launch["argv"][0], launch["argv"], os.environ | launch["env"])
+        return os.posix_spawnp(
+            launch["argv"][0],
+            launch["argv"],
+            os.environ,
+            setpgroup=0,
+            setsigmask=(),
+            setsigdef=(signal.SIGPIPE,),  # which Python ignores, and programs count on
+            file_actions=(
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+                (os.POSIX_SPAWN_DUP2, 1, 2),
+            ),
+        )
     except OSError as error:
         where = launch["cwd"] if error.filename == launch["cwd"] else launch["argv"][0]
-        os.write(2, f"tunedeck: {where}: cannot be started: {error.strerror}\n".encode())
-        os._exit(127)
+        pid = os.fork()
+        if pid == 0:
+            os.setpgid(0, 0)
+            file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            os.write(file, f"tunedeck: {where}: cannot be started: {error.strerror}\n".encode())
+            os._exit(127)
+        return pid
+    finally:
+        os.chdir("/")  # the worker's directory is not ours to keep busy
 
 
 def _wait(worker: int, timeout: float | None, grace_seconds: float) -> dict[str, Any]:
@@ -161,17 +162,28 @@ def _found_room(run_dir: str, name: str, content: dict[str, Any]) -> bool:
     return True
 
 
-def _write(run_dir: str, name: str, content: dict[str, Any]) -> None:
+def _write(run_dir: str, name: str, content: dict[str, Any], durably: bool = True) -> None:
     with open(f"{run_dir}/{name}.tmp", "w") as file:
-        json.dump(content, file)
+        file.write(json.dumps(content))
         file.flush()
-        os.fsync(file.fileno())
+        if durably:
+            os.fsync(file.fileno())
     if name.startswith("exit"):
         faults.point("supervisor.torn")
     os.rename(f"{run_dir}/{name}.tmp", f"{run_dir}/{name}")
-    directory = os.open(run_dir, os.O_RDONLY)
-    os.fsync(directory)
-    os.close(directory)
+    if durably:
+        directory = os.open(run_dir, os.O_RDONLY)
+        os.fsync(directory)
+        os.close(directory)
+
+
+def _kernel_kills() -> int:
+    """How many processes of this machine the kernel has ended for want of memory since it started."""
+    try:
+        with open("/proc/vmstat") as file:
+            return next(int(line.split()[1]) for line in file if line.startswith("oom_kill "))
+    except (OSError, StopIteration):
+        return 0
 
 
 def _signal_group(group: int, number: int) -> None:

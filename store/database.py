@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from store import faults, journal, paths
 
-REVISION = "0003"
+REVISION = "0004"
 """The newest migration. Opening compares it with the file, so that Alembic is only imported when one is due."""
 
 BUSY_TIMEOUT_SECONDS = 30
@@ -145,8 +145,9 @@ def _engine(path: Path) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        write = connection.get_execution_options().get("write")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+        # Straight to the driver: this comes before every statement or two.
+        raw: Any = connection.connection.driver_connection
+        raw.execute("BEGIN IMMEDIATE" if connection.get_execution_options().get("write") else "BEGIN")
 
     return engine
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Text, and_, cast, func, or_, select
+from sqlalchemy import Connection, Row, Select, Text, and_, bindparam, cast, func, or_, select
 
 from store.database import Database, StoreError
 from store.schema import FINAL, Status, dependencies, experiments, jobs
@@ -83,12 +83,15 @@ def count_by_status(database: Database) -> dict[Status, int]:
     return {Status(status): count for status, count in rows}
 
 
+_NEEDS = select(dependencies.c.needs_job_id, dependencies.c.alias).where(
+    dependencies.c.job_id == bindparam("job_id")
+)
+
+
 def needs_of(database: Database, job_id: int) -> list[tuple[Job, str | None]]:
     """The jobs that this one needs, each with its alias in the recipe."""
     with database.read() as connection:
-        rows = connection.execute(
-            select(dependencies.c.needs_job_id, dependencies.c.alias).where(dependencies.c.job_id == job_id)
-        ).all()
+        rows = connection.execute(_NEEDS, {"job_id": job_id}).all()
         return [(read_job(connection, needed), alias) for needed, alias in rows]
 
 
@@ -124,8 +127,11 @@ def _job(row: Row[Any]) -> Job:
     return Job(**values | {"status": Status(values["status"])})
 
 
+_ONE_JOB = _job_query().where(jobs.c.id == bindparam("job_id"))
+
+
 def read_job(connection: Connection, job_id: int) -> Job:
-    row = connection.execute(_job_query().where(jobs.c.id == job_id)).first()
+    row = connection.execute(_ONE_JOB, {"job_id": job_id}).first()
     if row is None:
         raise StoreError(f"job {job_id}: there is no such job\nhint: `tunedeck jobs` lists them")
     return _job(row)

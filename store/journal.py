@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, bindparam, select
 
 from store import faults, paths
 from store.schema import attempts, dependencies, experiments, gpu_reservations, jobs
@@ -23,6 +23,13 @@ Lines = dict[int, list[bytes]]
 """Lines to append, by experiment."""
 
 _CHANGED = "tunedeck.changed"
+_JOB = select(*(column for column in jobs.c if column.name != "recipe")).where(
+    jobs.c.id == bindparam("changed")
+)
+_ATTEMPT = select(attempts).where(
+    attempts.c.job_id == bindparam("changed"), attempts.c.number == bindparam("number")
+)
+_HELD = select(gpu_reservations).where(gpu_reservations.c.job_id == bindparam("changed"))
 
 
 def begin(connection: Connection) -> None:
@@ -79,15 +86,13 @@ def collect(connection: Connection) -> Lines:
     changed = connection.info.pop(_CHANGED, {})
     lines: Lines = {}
     for job_id, noted in changed.items():
-        job = connection.execute(select(jobs).where(jobs.c.id == job_id)).first()
+        job = connection.execute(_JOB, {"changed": job_id}).first()
         if job is None:
             continue
-        attempt = connection.execute(
-            select(attempts).where(attempts.c.job_id == job_id, attempts.c.number == job.attempt)
-        ).first()
-        held = connection.execute(select(gpu_reservations).where(gpu_reservations.c.job_id == job_id))
+        attempt = connection.execute(_ATTEMPT, {"changed": job_id, "number": job.attempt}).first()
+        held = connection.execute(_HELD, {"changed": job_id})
         line = {
-            "job": {name: value for name, value in _plain(job).items() if name != "recipe"},
+            "job": _plain(job),
             "attempt": _plain(attempt) if attempt else None,
             "reservations": [_plain(row) for row in held],
             "transitions": noted,

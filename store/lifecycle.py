@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from store import faults, journal
 from store.database import Database
@@ -18,6 +18,23 @@ from store.schema import FINAL, Status, attempts, gpu_reservations, jobs
 from store.sweeps import hold_after_failures
 
 __all__ = ["NewJob", "Outcome", "claim", "enqueue", "finish", "mark_running", "record_changes"]
+
+
+# Made once: SQLAlchemy takes longer to build a statement than SQLite to run it.
+_RESERVE = gpu_reservations.insert()
+_RELEASE = gpu_reservations.delete().where(gpu_reservations.c.job_id == bindparam("job"))
+_BEGIN_ATTEMPT = attempts.insert()
+_CHANGE_ATTEMPT = attempts.update().where(
+    attempts.c.job_id == bindparam("job"), attempts.c.number == bindparam("current")
+)
+_GPU_WANTED = (
+    select(jobs.c.id)
+    .where(jobs.c.status == Status.QUEUED, ~jobs.c.held, func.coalesce(jobs.c.gpus, 1) > 0)
+    .limit(1)
+)
+_NEXT_START = select(func.min(jobs.c.not_before)).where(
+    jobs.c.not_before > bindparam("now"), jobs.c.status == Status.QUEUED, ~jobs.c.held
+)
 
 
 @dataclass(frozen=True)
@@ -97,67 +114,62 @@ def claim(
         )
         for uuid in chosen.devices:
             row = {"uuid": uuid, "job_id": chosen.job_id, "memory_bytes": chosen.memory_bytes}
-            connection.execute(gpu_reservations.insert().values(**row))
+            connection.execute(_RESERVE, row)
         attempt = {"job_id": chosen.job_id, "number": number, "claimed_at": now, "devices": chosen.devices}
-        connection.execute(attempts.insert().values(**attempt))
+        connection.execute(_BEGIN_ATTEMPT, attempt)
         faults.point("reserve.uncommitted")
         return read_job(connection, chosen.job_id), chosen.devices
 
 
 def gpus_wanted(database: Database) -> bool:
     """Whether a job waits that would take a GPU."""
-    waits = select(jobs.c.id).where(
-        jobs.c.status == Status.QUEUED, ~jobs.c.held, func.coalesce(jobs.c.gpus, 1) > 0
-    )
     with database.read() as connection:
-        return connection.execute(waits.limit(1)).first() is not None
+        return connection.execute(_GPU_WANTED).first() is not None
 
 
 def next_start(database: Database) -> float | None:
     """When the first of the queued jobs that wait for a time may start, in Unix seconds."""
-    query = select(func.min(jobs.c.not_before)).where(
-        jobs.c.status == Status.QUEUED, ~jobs.c.held, jobs.c.not_before > time.time()
-    )
     with database.read() as connection:
-        return connection.execute(query).scalar()
+        return connection.execute(_NEXT_START, {"now": time.time()}).scalar()
 
 
 def record_changes(database: Database, job: Job, changes: dict[str, Any]) -> None:
     """Writes down what the current attempt runs other than the job's recipe."""
     with database.write() as connection:
-        connection.execute(
-            attempts.update()
-            .where(attempts.c.job_id == job.id, attempts.c.number == job.attempt)
-            .values(changes=changes)
-        )
+        connection.execute(_CHANGE_ATTEMPT, {"job": job.id, "current": job.attempt, "changes": changes})
         journal.mark(connection, job.id)
 
 
 def mark_running(database: Database, job_id: int, process: dict[str, Any]) -> None:
     """The supervisor has started the worker; `process` is what it wrote about the two."""
     with database.write() as connection:
-        number = move(connection, job_id, Status.RUNNING, None, started_at=process["started_at"])
-        connection.execute(
-            attempts.update()
-            .where(attempts.c.job_id == job_id, attempts.c.number == number)
-            .values(process=process, started_at=process["started_at"])
-        )
-        faults.point("adopt.uncommitted")
+        _mark_running(connection, job_id, process)
     faults.point("adopt.committed")
 
 
-def finish(database: Database, job_id: int, outcome: Outcome) -> Status:
-    """Ends the current attempt, frees what it held, and lets the jobs that wait for it go on. Returns the new status."""
+def _mark_running(connection: Connection, job_id: int, process: dict[str, Any]) -> None:
+    number = move(connection, job_id, Status.RUNNING, None, started_at=process["started_at"])
+    seen = {"process": process, "started_at": process["started_at"]}
+    connection.execute(_CHANGE_ATTEMPT, {"job": job_id, "current": number} | seen)
+    faults.point("adopt.uncommitted")
+
+
+def finish(
+    database: Database, job_id: int, outcome: Outcome, process: dict[str, Any] | None = None
+) -> Status:
+    """Ends the current attempt, frees what it held, and lets the jobs that wait for it go on. Returns the new status.
+
+    With `process`, of an attempt that was over before it was seen to run.
+    """
     ended_at = outcome.ended_at or time.time()
     with database.write() as connection:
+        if process is not None:
+            _mark_running(connection, job_id, process)
         job = read_job(connection, job_id)
-        connection.execute(gpu_reservations.delete().where(gpu_reservations.c.job_id == job_id))
+        connection.execute(_RELEASE, {"job": job_id})
+        ending = {"exit_code": outcome.exit_code, "outcome": outcome.status, "usage": outcome.usage}
         connection.execute(
-            attempts.update()
-            .where(attempts.c.job_id == job_id, attempts.c.number == job.attempt)
-            .values(
-                ended_at=ended_at, exit_code=outcome.exit_code, outcome=outcome.status, usage=outcome.usage
-            )
+            _CHANGE_ATTEMPT, {"job": job_id, "current": job.attempt, "ended_at": ended_at} | ending
         )
         status, reason = outcome.status, outcome.reason
         again = not job.cancel_requested and (outcome.fallback or (outcome.retry and job.retries_left > 0))

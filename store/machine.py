@@ -70,10 +70,13 @@ def request_stop(database: Database, *, stop_jobs: bool = False) -> None:
         connection.execute(daemon.update().values(wish="stop-jobs" if stop_jobs else "stop"))
 
 
+_WISH = select(daemon.c.wish)
+
+
 def take_wish(database: Database) -> str | None:
     """What the daemon was asked for, once."""
     with database.read() as connection:
-        wish = connection.execute(select(daemon.c.wish)).scalar()
+        wish = connection.execute(_WISH).scalar()
     if wish:
         with database.write() as connection:
             connection.execute(daemon.update().values(wish=None))

@@ -6,7 +6,7 @@ Every change goes through `move`, which refuses to leave a final status by accid
 import time
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from store import journal
 from store.database import StoreError
@@ -28,6 +28,12 @@ _ALLOWED: dict[Status, tuple[Status, ...]] = {
 }
 
 
+# Made once: SQLAlchemy takes longer to build a statement than SQLite to run it.
+_NOW = select(jobs.c.status, jobs.c.attempt).where(jobs.c.id == bindparam("moved"))
+_CHANGE = jobs.update().where(jobs.c.id == bindparam("moved"))
+_LOG = transitions.insert()
+
+
 def move(
     connection: Connection,
     job_id: int,
@@ -38,13 +44,12 @@ def move(
     **changes: Any,
 ) -> int:
     """Changes the status, logs it, and returns the number of the current attempt."""
-    row = connection.execute(select(jobs.c.status, jobs.c.attempt).where(jobs.c.id == job_id)).one()
+    row = connection.execute(_NOW, {"moved": job_id}).one()
     if to not in _ALLOWED[Status(row.status)]:
         raise StoreError(f"job {job_id}: cannot go from {row.status} to {to}")
     attempt = int(row.attempt) + new_attempt
-    connection.execute(
-        jobs.update().where(jobs.c.id == job_id).values(status=to, reason=reason, attempt=attempt, **changes)
-    )
+    changed = {"status": to, "reason": reason, "attempt": attempt, **changes}
+    connection.execute(_CHANGE, {"moved": job_id} | changed)
     log_transition(connection, job_id, row.status, to, attempt, reason, time.time())
     return attempt
 
@@ -59,5 +64,5 @@ def log_transition(
     now: float,
 ) -> None:
     values = {"time": now, "from_status": old, "to_status": new, "attempt": attempt, "reason": reason}
-    connection.execute(transitions.insert().values(job_id=job_id, **values))
+    connection.execute(_LOG, {"job_id": job_id} | values)
     journal.mark(connection, job_id, values)

@@ -4,10 +4,16 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, bindparam, func, select
 
 from store.moves import move
 from store.schema import FINAL, Status, dependencies, jobs
+
+_DEPENDENTS = (
+    select(jobs.c.id, jobs.c.cancel_requested)
+    .join(dependencies, dependencies.c.job_id == jobs.c.id)
+    .where(dependencies.c.needs_job_id == bindparam("needed"), jobs.c.status == bindparam("status"))
+)
 
 
 def settle_dependents(connection: Connection, job_id: int, status: Status) -> None:
@@ -15,9 +21,9 @@ def settle_dependents(connection: Connection, job_id: int, status: Status) -> No
     ended = [(job_id, status)]
     while ended:
         needed, status = ended.pop()
-        name = connection.execute(select(jobs.c.name).where(jobs.c.id == needed)).scalar_one()
         for dependent in dependents_of(connection, needed, Status.BLOCKED):
             if status is not Status.SUCCEEDED:
+                name = connection.execute(select(jobs.c.name).where(jobs.c.id == needed)).scalar_one()
                 was = "" if status is Status.FAILED else "was "
                 reason = f"needs `{name}` (job {needed}), which {was}{status}"
                 move(connection, dependent.id, Status.CANCELLED, reason, ended_at=time.time())
@@ -46,9 +52,4 @@ def _count_needs(connection: Connection, job_id: int, statuses: Sequence[Status]
 
 
 def dependents_of(connection: Connection, job_id: int, status: Status) -> list[Row[Any]]:
-    query = (
-        select(jobs.c.id, jobs.c.cancel_requested)
-        .join(dependencies, dependencies.c.job_id == jobs.c.id)
-        .where(dependencies.c.needs_job_id == job_id, jobs.c.status == status)
-    )
-    return list(connection.execute(query))
+    return list(connection.execute(_DEPENDENTS, {"needed": job_id, "status": status}))

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, false, func, or_, select
+from sqlalchemy import Connection, Select, and_, bindparam, func, or_, select
 
 from store.schema import ACTIVE, Status, gpu_reservations, groups, jobs
 
@@ -31,62 +32,65 @@ class Choice:
     memory_bytes: int | None
 
 
+# A group that is paused, or whose slots are all taken. Statements are made once: SQLAlchemy takes longer to build one
+# than SQLite to run it.
+_RUNNING = jobs.alias("running")
+_TAKEN = (
+    select(func.count())
+    .where(_RUNNING.c.group == groups.c.name, _RUNNING.c.status.in_(ACTIVE))
+    .scalar_subquery()
+)
+_IS_CLOSED = (
+    select(groups.c.name)
+    .where(groups.c.name == jobs.c.group, or_(groups.c.paused, groups.c.slots <= _TAKEN))
+    .exists()
+)
+_WANTED: Any = func.coalesce(jobs.c.gpus, bindparam("default"))
+_READY = (
+    select(jobs.c.id, _WANTED.label("gpus"), jobs.c.gpu_memory)
+    .where(jobs.c.status == Status.QUEUED, ~jobs.c.held)
+    .where(or_(jobs.c.not_before.is_(None), jobs.c.not_before <= bindparam("now")))
+    .where(or_(jobs.c.group.is_(None), ~_IS_CLOSED))
+    .order_by(jobs.c.priority.desc(), jobs.c.id)
+    .limit(1)
+)
+_READY_ON_CPU = _READY.where(_WANTED == 0)
+_BUSY_SLOTS = select(func.count()).where(
+    jobs.c.status.in_(ACTIVE), jobs.c.id.not_in(select(gpu_reservations.c.job_id))
+)
+_RESERVED = select(gpu_reservations.c.uuid, gpu_reservations.c.memory_bytes)
+
+
 def choose(connection: Connection, supply: Supply, now: float) -> Choice | None:
     """The next job that fits. Order: priority, then age.
 
     CPU jobs never wait behind GPU jobs. A GPU job whose turn it is holds back later GPU jobs until its cards are free,
     so that a large job is not starved; one that cannot fit on the cards that are ours to give holds back nobody.
     """
-    wanted = func.coalesce(jobs.c.gpus, min(1, supply.machine_gpus))
-    ready = (
-        select(jobs.c.id, wanted.label("gpus"), jobs.c.gpu_memory)
-        .where(jobs.c.status == Status.QUEUED, ~jobs.c.held)
-        .where(or_(jobs.c.not_before.is_(None), jobs.c.not_before <= now))
-        .where(or_(jobs.c.group.is_(None), jobs.c.group.not_in(_closed_groups(connection))))
-        .order_by(jobs.c.priority.desc(), jobs.c.id)
-        .limit(1)
-    )
-    first = connection.execute(ready.where(wanted > 0, _may_fit(wanted, supply))).first()
-    if first is not None and (devices := _place(first.gpus, first.gpu_memory, supply, _reserved(connection))):
-        return Choice(first.id, devices, first.gpu_memory)
-    if _busy_slots(connection) < supply.cpu_slots:
-        first = connection.execute(ready.where(wanted == 0)).first()
+    given = {"now": now, "default": min(1, supply.machine_gpus)}
+    if supply.gpus:
+        sizes = tuple(sorted((supply.memory.get(uuid, 0) for uuid in supply.gpus), reverse=True))
+        first = connection.execute(_ready_on_cards(sizes), given).first()
+        if first and (devices := _place(first.gpus, first.gpu_memory, supply, _reserved(connection))):
+            return Choice(first.id, devices, first.gpu_memory)
+    if connection.execute(_BUSY_SLOTS).scalar_one() < supply.cpu_slots:
+        first = connection.execute(_READY_ON_CPU, given).first()
         return Choice(first.id, [], None) if first else None
     return None
 
 
-def _closed_groups(connection: Connection) -> list[str]:
-    """Groups that are paused, or whose slots are all taken."""
-    running = (
-        select(func.count())
-        .select_from(jobs)
-        .where(jobs.c.group == groups.c.name, jobs.c.status.in_(ACTIVE))
-        .scalar_subquery()
-    )
-    query = select(groups.c.name).where(or_(groups.c.paused, groups.c.slots <= running))
-    return list(connection.execute(query).scalars())
-
-
-def _busy_slots(connection: Connection) -> int:
-    on_a_card = select(gpu_reservations.c.job_id)
-    query = (
-        select(func.count()).select_from(jobs).where(jobs.c.status.in_(ACTIVE), jobs.c.id.not_in(on_a_card))
-    )
-    return connection.execute(query).scalar_one()
-
-
-def _may_fit(wanted: Any, supply: Supply) -> ColumnElement[bool]:
-    """Whether a job would fit if all cards that are ours to give were free."""
-    sizes = sorted((supply.memory.get(uuid, 0) for uuid in supply.gpus), reverse=True)
-    shares = [and_(wanted == count, jobs.c.gpu_memory <= size) for count, size in enumerate(sizes, start=1)]
-    whole = and_(jobs.c.gpu_memory.is_(None), wanted <= len(supply.gpus))
-    return or_(whole, *shares) if sizes else false()
+@cache
+def _ready_on_cards(sizes: tuple[int, ...]) -> Select[Any]:
+    """Finds the first job that would fit if all cards that are ours to give were free; of each, so many bytes are shared."""
+    shares = [and_(count == _WANTED, jobs.c.gpu_memory <= size) for count, size in enumerate(sizes, start=1)]
+    whole = and_(jobs.c.gpu_memory.is_(None), len(sizes) >= _WANTED)
+    return _READY.where(_WANTED > 0, or_(whole, *shares))
 
 
 def _reserved(connection: Connection) -> dict[str, list[int | None]]:
     """What is taken of each card."""
     taken: dict[str, list[int | None]] = {}
-    for row in connection.execute(select(gpu_reservations)):
+    for row in connection.execute(_RESERVED):
         taken.setdefault(row.uuid, []).append(row.memory_bytes)
     return taken
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Integer, cast, func, select
+from sqlalchemy import Integer, bindparam, cast, func, select
 
 from store.database import Database
 from store.schema import artifacts, attempts, examples, experiments, messages, scores, transitions
@@ -193,6 +193,27 @@ def list_attempts(database: Database, job_id: int) -> list[Attempt]:
     with database.read() as connection:
         rows = connection.execute(query.where(attempts.c.job_id == job_id).order_by(attempts.c.number))
         return [Attempt(**row._mapping) for row in rows]
+
+
+_PROCESS = select(attempts.c.process).where(
+    attempts.c.job_id == bindparam("job"), attempts.c.number == bindparam("attempt")
+)
+_PROVENANCE = select(experiments.c.name, experiments.c.provenance).where(
+    experiments.c.id == bindparam("experiment")
+)
+
+
+def process_of(database: Database, job_id: int, attempt: int) -> dict[str, Any] | None:
+    """Who supervisor and worker of an attempt are, once the daemon has seen it run."""
+    with database.read() as connection:
+        return connection.execute(_PROCESS, {"job": job_id, "attempt": attempt}).scalar()
+
+
+def provenance_of(database: Database, experiment_id: int) -> tuple[str, dict[str, Any]]:
+    """An experiment's name, and what was noted of its surroundings."""
+    with database.read() as connection:
+        name, provenance = connection.execute(_PROVENANCE, {"experiment": experiment_id}).one()
+    return name, provenance
 
 
 def get_experiment(database: Database, experiment_id: int) -> Experiment:

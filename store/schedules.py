@@ -51,9 +51,12 @@ def add_schedule(
     return int(key[0])
 
 
+_ALL = select(*_COLUMNS).order_by(schedules.c.id)
+
+
 def list_schedules(database: Database) -> list[Schedule]:
     with database.read() as connection:
-        rows = connection.execute(select(*_COLUMNS).order_by(schedules.c.id)).all()
+        rows = connection.execute(_ALL).all()
     return [Schedule(*row) for row in rows]
 
 

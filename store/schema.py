@@ -101,9 +101,10 @@ jobs = Table(
     Column("events_offset", Integer, nullable=False, default=0),
     Column("unreadable_lines", Integer, nullable=False, default=0),
     UniqueConstraint("experiment_id", "name"),
-    Index(None, "status"),
     sqlite_autoincrement=True,
 )
+Index("ix_jobs_turn", jobs.c.status, jobs.c.priority.desc(), jobs.c.id)
+Index("ix_jobs_not_before", jobs.c.not_before, sqlite_where=jobs.c.not_before.is_not(None))
 
 dependencies = Table(
     "dependencies",

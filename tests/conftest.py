@@ -80,7 +80,7 @@ def _end_supervised(database: Database) -> None:
         run_dir = database.run_dir(job.id)
         if process := read_record(process_file(run_dir, job.attempt)):
             send(process["supervisor"], signal.SIGKILL)
-            end_remnants(process, run_dir)
+            end_remnants(process["supervisor"], run_dir)
 
 
 def command(*argv: str, **fields: Any) -> dict[str, Any]:

@@ -33,5 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("export", "metrics as CSV or as TensorBoard's event files"),
     "prune": ("prune", "make room: checkpoints, old runs, models, cache; shows first what would go"),
     "engine": ("engine", "what an engine offers beside running jobs, such as a look at its data"),
+    "serve": ("ui", "show the terminal UI in a browser, on loopback alone"),
+    "keys": ("ui", "the keys of the terminal UI, by the names that `keymap.yaml` knows"),
     "completion": ("ui", "print the completion script of a shell"),
 }

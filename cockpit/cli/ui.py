@@ -2,25 +2,67 @@
 
 import click
 
-from cockpit.cli.output import narrate
+from cockpit.cli.output import json_option, narrate, print_json
 
 
-def open_cockpit() -> None:
-    """Opens the TUI, starting a daemon if none runs."""
+def open_cockpit(read_only: bool, low_bandwidth: bool) -> None:
+    """Opens the TUI, starting a daemon if none runs; a read-only one starts nothing."""
+    import os
     import sys
 
     from cockpit.control import start_daemon
     from store import machine
     from store.database import StoreError, open_database
 
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    # In a browser the terminal is textual-serve's.
+    if not (sys.stdin.isatty() and sys.stdout.isatty()) and "TEXTUAL_DRIVER" not in os.environ:
         raise StoreError("the terminal UI needs a terminal\nhint: `tunedeck --help` lists the commands")
     database = open_database()
-    if not machine.daemon_is_running(database.home):
+    if not read_only and not machine.daemon_is_running(database.home):
         start_daemon(database)
     from cockpit.app import run
 
-    run(database.home)
+    run(database.home, read_only=read_only, low_bandwidth=low_bandwidth)
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True)
+@click.option("--read-only", is_flag=True, help="Look and change nothing.")
+def serve(port: int, read_only: bool) -> None:
+    """Show the terminal UI in a browser, on this machine's loopback alone. The address holds the key to it."""
+    import socket
+
+    from store.database import StoreError
+
+    try:
+        from cockpit.serve import LocalServer
+    except ModuleNotFoundError as error:
+        raise StoreError(
+            f"the package `{error.name}` is not installed\nhint: pip install 'tunedeck[serve]'"
+        ) from None
+    server = LocalServer(port, read_only=read_only)
+    click.echo(server.address)
+    narrate(f"from elsewhere, first:  ssh -L {port}:127.0.0.1:{port} {socket.gethostname()}")
+    narrate("ctrl+c ends it; jobs go on")
+    try:
+        server.serve()
+    except OSError as error:
+        raise StoreError(f"port {port}: {error.strerror}\nhint: take another with --port") from error
+
+
+@click.command()
+@json_option
+def keys(as_json: bool) -> None:
+    """List every key of the terminal UI by the name that `keymap.yaml` in the home directory may give another key."""
+    from cockpit.keymap import all_keys
+
+    known = all_keys()
+    if as_json:
+        print_json(known)
+        return
+    width = max(map(len, known))
+    for name, bound in known.items():
+        click.echo(f"{name:<{width}}  {bound}")
 
 
 @click.command()

@@ -12,6 +12,7 @@ from textual.widgets import Footer, Static
 from cockpit.compare_reads import CASES, ComparisonReader, Pairing, counts
 from cockpit.comparison import GRADERS, Comparison, Entry
 from cockpit.feed import Feed
+from cockpit.keymap import named
 from cockpit.messages import ComparisonRead
 from cockpit.plain_text import plain_line, plain_lines
 from cockpit.screens import compare_text
@@ -33,11 +34,12 @@ class CompareScreen(Screen[None]):
     """One grader at a time; the sentence below the table is about the model under the cursor."""
 
     CSS_PATH = "compare.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [
+    BINDINGS: ClassVar[list[BindingType]] = named(
+        "compare",
         Binding("escape,backspace", "back", "Back", key_display="esc"),
         Binding("b", "baseline", "Baseline", tooltip="Compare with the model under the cursor"),
         Binding("t", "grader", "Grader", tooltip="Strict or robust grading"),
-    ]
+    )
 
     def __init__(self, feed: Feed, job_ids: Sequence[int]) -> None:
         super().__init__()

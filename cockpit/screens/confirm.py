@@ -9,15 +9,18 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
+from cockpit.keymap import named
+
 
 class ConfirmScreen(ModalScreen[bool]):
     """Answers True or False."""
 
     CSS_PATH = "confirm.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [
+    BINDINGS: ClassVar[list[BindingType]] = named(
+        "confirm",
         Binding("y", "answer(True)", "Yes"),
         Binding("n,escape,q", "answer(False)", "No"),
-    ]
+    )
 
     def __init__(self, question: str, consequence: str, yes: str) -> None:
         super().__init__()

@@ -12,6 +12,7 @@ from textual.widgets import Footer, Static
 
 from cockpit.compare_reads import Pairing, read_example
 from cockpit.feed import Feed
+from cockpit.keymap import named
 from cockpit.messages import ExampleRead
 from cockpit.plain_text import plain_line, plain_lines
 from cockpit.widgets.banner import Banner
@@ -26,7 +27,8 @@ class ExamplesScreen(Screen[None]):
     """One question at a time, of the case that is chosen."""
 
     CSS_PATH = "examples.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [
+    BINDINGS: ClassVar[list[BindingType]] = named(
+        "examples",
         Binding("escape,backspace", "back", "Back", key_display="esc"),
         Binding("right,n,l", "turn(1)", "Next", key_display="→"),
         Binding("left,p,h", "turn(-1)", "Previous", key_display="←"),
@@ -34,7 +36,7 @@ class ExamplesScreen(Screen[None]):
         Binding("2", "case(1)", "Only the other model is right", show=False),
         Binding("3", "case(2)", "Both are wrong", show=False),
         Binding("4", "case(3)", "Both are right", show=False),
-    ]
+    )
 
     def __init__(self, feed: Feed, pairing: Pairing) -> None:
         super().__init__()

@@ -12,6 +12,7 @@ from textual.widgets import ContentSwitcher, Footer, Static
 from cockpit import cosine_map, heat_maps, reads, studies
 from cockpit.feed import Feed
 from cockpit.figures import Pace
+from cockpit.keymap import named
 from cockpit.messages import Compare, HistoryRead, JobRead, LogRead, ResultsRead
 from cockpit.screens import job_text, job_wishes
 from cockpit.screens.metric_picker import Chart, MetricPicker
@@ -31,7 +32,8 @@ class JobScreen(Screen[None]):
     """A head that always shows how far the job is, and tabs below it."""
 
     CSS_PATH = "job.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [
+    BINDINGS: ClassVar[list[BindingType]] = named(
+        "job",
         Binding("escape,backspace", "back", "Back", key_display="esc"),
         *(Binding(str(index + 1), f"tab({index})", TABS[index].title(), show=False) for index in range(len(TABS))),
         Binding("right_square_bracket,l,right", "turn(1)", "Next tab", show=False),
@@ -41,7 +43,7 @@ class JobScreen(Screen[None]):
         Binding("r", "retry", "Retry", tooltip="Queue an ended job again; it goes on from its last checkpoint"),
         Binding("h", "hold", "Hold", tooltip="Hold a waiting job back, or release it"),
         Binding("v", "compare", "Compare", tooltip="Compare with the other scored jobs of the experiment"),
-    ]  # fmt: skip
+    )  # fmt: skip
 
     def __init__(self, feed: Feed, job_id: int, tab: str = TABS[0]) -> None:
         super().__init__()

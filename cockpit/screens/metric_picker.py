@@ -10,6 +10,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import OptionList
 
+from cockpit.keymap import named
 from cockpit.plain_text import plain_line
 
 Chart = tuple[str, ...]
@@ -19,13 +20,14 @@ class MetricPicker(ModalScreen[list[Chart] | None]):
     """Answers with the chosen charts, or None when it was left without choosing."""
 
     CSS_PATH = "metric_picker.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [
+    BINDINGS: ClassVar[list[BindingType]] = named(
+        "metrics",
         Binding("space", "mark", "Mark", priority=True),
         Binding("enter", "take", "Draw", priority=True),
         Binding("escape,m,q", "dismiss(None)", "Back"),
         Binding("j", "move(1)", "Down", show=False),
         Binding("k", "move(-1)", "Up", show=False),
-    ]
+    )
 
     def __init__(self, possible: Sequence[Chart], chosen: Sequence[Chart]) -> None:
         super().__init__()

@@ -12,6 +12,7 @@ from textual.widgets import Footer, Input, Static
 
 from cockpit.feed import Feed
 from cockpit.figures import Pace, clock, span
+from cockpit.keymap import named
 from cockpit.messages import ChooseRecipe, Compare, OpenJob, QueueRead
 from cockpit.plain_text import plain_line
 from cockpit.reads import read_queue
@@ -37,7 +38,8 @@ class QueueScreen(Screen[None]):
     """The table of jobs, a line about the one under the cursor, and wishes by key."""
 
     CSS_PATH = "queue.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [
+    BINDINGS: ClassVar[list[BindingType]] = named(
+        "queue",
         Binding("c", "cancel", "Cancel", tooltip="Cancel the job; one that runs stops at a checkpoint"),
         Binding("r", "retry", "Retry", tooltip="Queue an ended job again; it goes on from its last checkpoint"),
         Binding("h", "hold", "Hold", tooltip="Hold a waiting job back, or release it"),
@@ -48,7 +50,7 @@ class QueueScreen(Screen[None]):
         Binding("slash", "filter", "Filter", key_display="/", tooltip="Show jobs with these words; !word leaves jobs out"),
         Binding("o", "order", "Order", show=False, tooltip="Order by activity, newest or oldest first"),
         Binding("escape", "clear", "Clear filter and marks", show=False),
-    ]  # fmt: skip
+    )  # fmt: skip
 
     def __init__(self, feed: Feed) -> None:
         super().__init__()

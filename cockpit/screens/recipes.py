@@ -15,6 +15,7 @@ from textual.widgets import Footer, OptionList, Static
 from textual.widgets.option_list import Option
 
 from cockpit import library, submission
+from cockpit.keymap import named
 from cockpit.messages import Wish
 from cockpit.plain_text import plain_line, plain_lines
 from cockpit.screens.job_text import yaml_lines
@@ -33,12 +34,13 @@ class RecipesScreen(Screen[None]):
     """A list to the left; to the right the jobs that the recipe stands for, and its text."""
 
     CSS_PATH = "recipes.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [
+    BINDINGS: ClassVar[list[BindingType]] = named(
+        "recipes",
         Binding("escape,backspace", "back", "Back", key_display="esc"),
         Binding("s", "submit", "Submit", tooltip="Queue the jobs of this recipe"),
         Binding("j", "move(1)", "Down", show=False),
         Binding("k", "move(-1)", "Up", show=False),
-    ]
+    )
 
     @dataclass
     class Previewed(Message):

@@ -10,6 +10,7 @@ from textual.containers import Container
 from textual.widgets import Static
 
 from cockpit.feed import Feed
+from cockpit.keymap import named
 from cockpit.messages import CurvesRead
 from cockpit.reads import read_curves
 from cockpit.widgets.metric_plot import SMOOTHINGS, MetricPlot
@@ -31,12 +32,13 @@ _SIDE_BY_SIDE_WIDTH = 130
 class CurvesPane(Container, can_focus=True):
     """Watches the feed for the metrics of its charts while it is shown."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
+    BINDINGS: ClassVar[list[BindingType]] = named(
+        "curves",
         Binding("plus,equals_sign", "smooth(1)", "Smoother", show=False, key_display="+", tooltip="Average over more steps"),
         Binding("minus", "smooth(-1)", "Less smooth", show=False, key_display="-", tooltip="Average over fewer steps"),
         Binding("0", "smooth(0)", "Not smoothed", show=False, tooltip="Show every value as it was logged"),
         Binding("y", "log_scale", "Log y", tooltip="Logarithmic axis for the values"),
-    ]  # fmt: skip
+    )  # fmt: skip
 
     def __init__(self, feed: Feed, job_id: int, *, id: str | None = None) -> None:
         super().__init__(id=id)

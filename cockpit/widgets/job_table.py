@@ -12,6 +12,7 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from cockpit.keymap import named
 from cockpit.messages import QueueRead
 from cockpit.widgets.cells import Cell, changed_span, to_strip
 from cockpit.widgets.job_columns import Column, columns_for, header_cells, row_cells
@@ -29,7 +30,8 @@ class JobTable(ScrollView, can_focus=True, inherit_bindings=False):
         for name in ("header", "cursor", "faint", "running", "succeeded", "failed", "attention", "figure")
     }
 
-    BINDINGS: ClassVar[list[BindingType]] = [
+    BINDINGS: ClassVar[list[BindingType]] = named(
+        "jobs",
         Binding("enter", "open", "Open", key_display="enter"),
         Binding("space", "mark", "Mark", show=False, tooltip="Mark the job for comparing"),
         Binding("up,k", "move(-1)", "Up", show=False),
@@ -38,7 +40,7 @@ class JobTable(ScrollView, can_focus=True, inherit_bindings=False):
         Binding("pagedown,ctrl+d", "page(1)", "Page down", show=False),
         Binding("home,g", "go(0)", "First job", show=False),
         Binding("end,G", "go(-1)", "Last job", show=False),
-    ]
+    )
 
     cursor = reactive(0, repaint=False)
 

@@ -12,6 +12,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from cockpit.keymap import named
 from cockpit.widgets.cells import to_strip
 from cockpit.widgets.text_view import Line
 
@@ -23,13 +24,14 @@ class RowList(ScrollView, can_focus=True, inherit_bindings=False):
         f"row-list--{paint}" for paint in ("muted", "strong", "good", "bad", "attention", "accent", "cursor")
     }
 
-    BINDINGS: ClassVar[list[BindingType]] = [
+    BINDINGS: ClassVar[list[BindingType]] = named(
+        "rows",
         Binding("enter", "choose", "Open", key_display="enter"),
         Binding("up,k", "move(-1)", "Up", show=False),
         Binding("down,j", "move(1)", "Down", show=False),
         Binding("home,g", "move(-1000000)", "First", show=False),
         Binding("end,G", "move(1000000)", "Last", show=False),
-    ]
+    )
 
     @dataclass
     class Moved(Message):

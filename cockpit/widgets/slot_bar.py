@@ -1,5 +1,6 @@
 """The line on top of every screen: what runs and waits, slots taken, and whether a daemon is there."""
 
+from textual.app import App
 from textual.content import Content
 from textual.widgets import Static
 
@@ -12,23 +13,37 @@ _MOST_BOXES = 16
 
 
 class SlotBar(Static):
-    """Follows `app.slots`. Redrawn only when they change."""
+    """Follows `app.slots`, and the meter where that runs. Redrawn only when they change."""
 
     def __init__(self) -> None:
         super().__init__("", markup=False)
 
     def on_mount(self) -> None:
-        self.watch(self.app, "slots", self._show)
+        for name in ("slots", "low_bandwidth", "bytes_a_second"):
+            self.watch(self.app, name, self._show, init=False)
+        self._show()
 
     def on_resize(self) -> None:
-        self._show(getattr(self.app, "slots", None))
+        self._show()
 
-    def _show(self, slots: Slots | None) -> None:
+    def _show(self) -> None:
+        slots: Slots | None = getattr(self.app, "slots", None)
         if self.size.width:
-            self.update(Content.assemble(*(_parts(slots, self.size.width) if slots else (_BRAND,))))
+            parts = _parts(slots, _mode(self.app), self.size.width) if slots else [_BRAND]
+            self.update(Content.assemble(*parts))
 
 
-def _parts(slots: Slots, width: int) -> list[tuple[str, str]]:
+def _mode(app: App[object]) -> list[tuple[str, str]]:
+    """What is unusual about this cockpit."""
+    parts: list[tuple[str, str]] = []
+    if getattr(app, "read_only", False):
+        parts.append(("looks only", "bold $warning"))
+    if getattr(app, "low_bandwidth", False):
+        parts.append((f"{getattr(app, 'bytes_a_second', 0):,} B/s", "$warning"))
+    return [part for mode in parts for part in (mode, ("  ", ""))]
+
+
+def _parts(slots: Slots, mode: list[tuple[str, str]], width: int) -> list[tuple[str, str]]:
     """The wordiest form that fits."""
     for brand, words, boxes in (
         ([_BRAND], True, True),
@@ -36,7 +51,8 @@ def _parts(slots: Slots, width: int) -> list[tuple[str, str]]:
         ([], True, False),
         ([], False, False),
     ):
-        left, right = [*brand, *_counts(slots, words, bool(brand))], _machine(slots, boxes, bool(brand))
+        left = [*brand, *_counts(slots, words, bool(brand))]
+        right = [*mode, *_machine(slots, boxes, bool(brand))]
         free = width - sum(len(text) for text, _ in (*left, *right))
         if free >= 1:
             break

@@ -11,6 +11,7 @@ from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from cockpit.keymap import named
 from cockpit.widgets.cells import Cell, to_strip
 
 Line = Sequence[Cell]
@@ -23,14 +24,15 @@ class TextView(ScrollView, can_focus=True, inherit_bindings=False):
         f"text-view--{paint}" for paint in ("muted", "strong", "good", "bad", "attention", "accent")
     }
 
-    BINDINGS: ClassVar[list[BindingType]] = [
+    BINDINGS: ClassVar[list[BindingType]] = named(
+        "text",
         Binding("up,k", "scroll_by(-1)", "Up", show=False),
         Binding("down,j", "scroll_by(1)", "Down", show=False),
         Binding("pageup,ctrl+u", "scroll_by(-20)", "Page up", show=False),
         Binding("pagedown,ctrl+d", "scroll_by(20)", "Page down", show=False),
         Binding("home,g", "scroll_end_or_home(False)", "Top", show=False),
         Binding("end,G", "scroll_end_or_home(True)", "Bottom", show=False),
-    ]
+    )
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)

@@ -4,6 +4,7 @@ A round is a home of its own with a daemon and a queue of jobs; a trial is one k
 daemon may finish the queue, and the round is judged.
 """
 
+import contextlib
 import os
 import random
 import shutil
@@ -38,8 +39,9 @@ STEPS = 40
 LONGEST_RUN = 0.4
 LONGEST_PAUSE = 0.25
 PATIENCE = 120.0
-TARGETS = ("daemon", "daemon", "supervisor", "worker", "pair", "all")
-"""Who is killed: the daemon twice as often; `pair` is supervisor and worker in one go, `all` the daemon too."""
+TARGETS = ("daemon", "daemon", "supervisor", "worker", "pair", "nursery", "all")
+"""Who is killed: the daemon twice as often; `pair` is supervisor and worker in one go, `all` the daemon too; `nursery` is
+the process that supervisors are forked from."""
 
 
 @dataclass
@@ -102,7 +104,9 @@ def _kill(home: Path, chance: random.Random, daemon: int, kills: Kills, report: 
     target = chance.choice(TARGETS)
     if target in ("daemon", "all"):
         _kill_daemon(home, daemon)
-    if target != "daemon":
+    if target == "nursery":
+        _kill_children(daemon)
+    elif target != "daemon":
         with _opened(home) as database:
             active = jobs.list_jobs(database, statuses=ACTIVE)
         # `all` means the machine's whole load, as when memory runs out.
@@ -127,6 +131,15 @@ def _kill_daemon(home: Path, daemon: int) -> None:
         raise RuntimeError(f"the daemon ended by itself, status {status}; its log:\n{words}")
     os.kill(daemon, signal.SIGKILL)
     os.waitpid(daemon, 0)
+
+
+def _kill_children(daemon: int) -> None:
+    """The daemon's one child is the nursery, unless nothing has been started yet."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            _state, parent, _ = stat.read_text().rpartition(")")[2].split(maxsplit=2)
+            if int(parent) == daemon:
+                os.kill(int(stat.parent.name), signal.SIGKILL)
 
 
 def _kill_job(home: Path, job: Job, who: tuple[str, ...], kills: Kills) -> bool:
@@ -209,4 +222,4 @@ def _end_all(home: Path) -> None:
     for record in paths.runs(home).glob("*/process-*.json"):
         if process := read_record(record):
             send(process["supervisor"], signal.SIGKILL)
-            end_remnants(process, record.parent)
+            end_remnants(process["supervisor"], record.parent)

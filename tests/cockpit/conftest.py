@@ -117,9 +117,11 @@ class Visit:
 def visit(database: Database) -> Callable[..., None]:
     """Runs a scenario in a cockpit of a given size."""
 
-    def run(scenario: Callable[[Visit], Awaitable[None]], size: tuple[int, int] = (80, 24)) -> None:
+    def run(
+        scenario: Callable[[Visit], Awaitable[None]], size: tuple[int, int] = (80, 24), **options: Any
+    ) -> None:
         async def session() -> None:
-            app = Cockpit(database, poll_seconds=0.02)
+            app = Cockpit(database, poll_seconds=0.02, **options)
             async with app.run_test(size=size, notifications=True) as pilot:
                 await scenario(Visit(pilot))
 

@@ -270,6 +270,8 @@ def test_a_killed_worker_is_reported_with_its_signal(
     job = ended(job_id)
 
     assert (job.status, job.exit_code, job.reason) == (Status.FAILED, -9, "killed by SIGKILL")
+    ending = json.loads(exit_file(database.run_dir(job_id), 1).read_text())
+    assert ending["kernel_kills"] >= 0
 
 
 def test_a_signal_without_a_name_is_reported_and_the_next_job_runs(
