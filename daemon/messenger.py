@@ -24,7 +24,7 @@ from store import outbox, paths
 
 TRIES = 8
 FIRST_PAUSE = 10.0
-"""Seconds after the first try that failed; twice as long after each, 42 minutes in all."""
+"""Seconds after the first try that failed; twice as long after each, 21 minutes from the first try to the last."""
 CONFIG_PAUSE = 60.0
 """Seconds until the next try where `config.yaml` cannot be read."""
 LOCK = "lock"
