@@ -109,3 +109,11 @@ def clock(moment: float | None) -> str:
     local, today = time.localtime(moment), time.localtime()
     same_day = (local.tm_year, local.tm_yday) == (today.tm_year, today.tm_yday)
     return time.strftime("%H:%M:%S" if same_day else "%Y-%m-%d %H:%M", local)
+
+
+def size_text(size: int) -> str:
+    """Bytes in words: `812 B`, `1.50 GiB`."""
+    for unit, one in (("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if size >= one:
+            return f"{size / one:.3g} {unit}"
+    return f"{size} B"

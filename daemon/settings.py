@@ -8,10 +8,28 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from daemon.gpus.settings import GpuSettings
+from daemon.log_files import LogSettings
+from daemon.notices import Notices
 from engines.recipe.blocks import Block
 from engines.recipe.document import read_document
 from engines.recipe.errors import RecipeError
+from engines.recipe.times import Age
 from engines.recipe.wording import explain
+
+
+class KeepSettings(Block):
+    """How long what grows is kept; what is left out stays for ever."""
+
+    checkpoints: Age | None = None
+    runs: Age | None = None
+    models: Age | None = None
+    orphans: Age | None = None
+    cache: Age | None = None
+    databases: Age | None = None
+
+    def ages(self) -> dict[str, float]:
+        """Seconds, by the kinds of `store/retention.py` that are not kept for ever."""
+        return {kind: age for kind, age in self if age is not None}
 
 
 class Settings(Block):
@@ -19,6 +37,12 @@ class Settings(Block):
 
     gpus: GpuSettings = GpuSettings()
     """See daemon/gpus/settings.py."""
+    on_end: Notices = []
+    """See daemon/notices.py."""
+    keep: KeepSettings = KeepSettings()
+    """See daemon/keeping.py."""
+    logs: LogSettings = LogSettings()
+    """See daemon/log_files.py."""
 
 
 def read_settings(path: Path) -> Settings:

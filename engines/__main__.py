@@ -15,6 +15,7 @@ from pathlib import Path
 from engines.events import EventWriter
 from engines.recipe.document import read_document
 from engines.recipe.errors import RecipeError
+from engines.recipe.frozen import look_around
 from engines.recipe.schemas import recipe_class
 from engines.run import Run, checkpoint_step
 
@@ -41,6 +42,8 @@ def main(run_dir: Path) -> int:
     resume_step = getattr(engine, "resume_step", checkpoint_step)(run)
     events.emit("started", attempt=run.attempt, pid=os.getpid(), resume_step=resume_step)
     try:
+        if os.environ.get("RANK", "0") == "0":
+            look_around(recipe, run_dir, events)
         engine.run(recipe, run)
     except Exception as error:
         traceback.print_exc()

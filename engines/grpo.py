@@ -47,9 +47,11 @@ def run(recipe: Recipe, run: Run) -> None:
     from engines.training.grpo_trainer import open_trainer, trainer_arguments
     from engines.training.live_groups import without_reference
     from engines.training.questions import lay_out
+    from engines.training.reporting import check_reporters
     from engines.training.resume import train, without_autocast
     from engines.training.rollouts import Rollouts
 
+    check_reporters(recipe.report_to)
     meter = Meter(run.dir)
     for text in recipe.remarks():
         run.events.message(text, "warning")

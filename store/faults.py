@@ -29,9 +29,11 @@ POINTS = {
     "ingest.committed": "a batch of events is committed",
     "finish.uncommitted": "the attempt is ended and its devices freed, nothing is committed",
     "finish.committed": "the ending is committed, nobody has been told",
+    "prune.marked": "what is taken out of a run directory is noted there, and still there",
+    "prune.renamed": "it is out of sight, not yet deleted",
     "journal.behind": "a change is committed, it does not stand in the journal yet",
 }
-"""Every place, with what is true there: submit, reserve, spawn, adopt, ingest, finish."""
+"""Every place, with what is true there: submit, reserve, spawn, adopt, ingest, finish, prune."""
 
 _wanted, _, _count = os.environ.get("TUNEDECK_FAULT", "").partition(":")
 _visits_left = int(_count or 1)

@@ -8,6 +8,11 @@ def home() -> Path:
     """`$TUNEDECK_HOME`, else `$XDG_DATA_HOME/tunedeck`, else `~/.local/share/tunedeck`. Absolute; may not exist yet."""
     if chosen := os.environ.get("TUNEDECK_HOME"):
         return Path(chosen).expanduser().absolute()
+    return default_home()
+
+
+def default_home() -> Path:
+    """The home of somebody who has chosen none."""
     data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
     return Path(data).expanduser().absolute() / "tunedeck"
 
@@ -46,7 +51,7 @@ def cache(home: Path) -> Path:
 
 
 def config(home: Path) -> Path:
-    """What the owner of the machine sets: see `daemon/gpus/settings.py`. It need not exist."""
+    """What the owner of the machine sets: see `daemon/settings.py`. It need not exist."""
     return home / "config.yaml"
 
 

@@ -42,6 +42,10 @@ CONTROL_PLANE = [
     "engines.sandbox.drill",
     "cockpit.cli.sandbox",
     "cockpit.cli.recovery",
+    "cockpit.cli.prune",
+    "cockpit.exporting",
+    "daemon.chores",
+    "daemon.messenger",
     "daemon.reindex",
     "daemon.chaos.trials",
 ]
@@ -75,6 +79,9 @@ def test_the_control_plane_never_loads_the_training_stack(module: str) -> None:
         ["check", "smoke/command"],
         ["report", "none"],
         ["regrade", "1"],
+        ["prune"],
+        ["export", "1", "--csv"],
+        ["service", "show"],
         ["engine"],
     ],
 )

@@ -8,6 +8,7 @@ import click
 
 from cockpit.cli import output
 from cockpit.cli.output import job_id, job_ids, narrate
+from cockpit.log_file import blocks_from, tail_offset
 from store import jobs as store_jobs
 from store.database import StoreError, open_database
 from store.schema import Status
@@ -42,7 +43,7 @@ def logs(job_id: int, follow: bool, lines: int | None) -> int:
     database = open_database()
     job = store_jobs.get_job(database, job_id)
     path = database.run_dir(job_id) / "worker.log"
-    offset = _print_log(path, _tail_offset(path, lines) if lines is not None else 0)
+    offset = _print_log(path, tail_offset(path, lines) if lines is not None else 0)
     while follow and not job.is_final:
         time.sleep(0.2)
         job = store_jobs.get_job(database, job_id)
@@ -51,27 +52,9 @@ def logs(job_id: int, follow: bool, lines: int | None) -> int:
 
 
 def _print_log(path: Path, offset: int) -> int:
-    if not path.exists():
-        return offset
-    with path.open("rb") as file:
-        file.seek(offset)
-        while block := file.read(1 << 20):
-            # Into a file or a pipe go the very bytes: a block may end inside a character.
-            shown = output.foreign(block.decode("utf-8", "replace")) if sys.stdout.isatty() else block
-            click.echo(shown, nl=False)
-        return file.tell()
-
-
-def _tail_offset(path: Path, lines: int) -> int:
-    """Where the last `lines` lines begin, read from the end: logs can be large."""
-    if not path.exists():
-        return 0
-    with path.open("rb") as file:
-        position = file.seek(0, 2)
-        tail = b""
-        while position > 0 and tail.count(b"\n") <= lines:
-            step = min(1 << 16, position)
-            position = file.seek(position - step)
-            tail = file.read(step) + tail
-    kept = tail.splitlines(keepends=True)[-lines:] if lines else []
-    return position + len(tail) - sum(map(len, kept))
+    for end, block in blocks_from(path, offset):
+        # Into a file or a pipe go the very bytes: a block may end inside a character.
+        shown = output.foreign(block.decode("utf-8", "replace")) if sys.stdout.isatty() else block
+        click.echo(shown, nl=False)
+        offset = end
+    return offset

@@ -3,19 +3,22 @@
 import json
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import click
 
 from cockpit.cli import output
 from cockpit.cli.output import job_id, json_option, narrate, print_json
-from cockpit.figures import figure, span
+from cockpit.figures import figure, size_text, span
+from cockpit.origins import environment_of, provenance_lines
 from cockpit.plain_text import plain_lines
 from cockpit.waiting import explain_wait
 from store import jobs as store_jobs
 from store import results
 from store.database import open_database
 from store.jobs import Job
+from store.pruning import read_marker
 from store.schema import FINAL, Status
 
 
@@ -78,6 +81,9 @@ def show(job_id: int, as_json: bool) -> None:
             "scores": [asdict(score) for score in scores],
             "artifacts": [asdict(artifact) for artifact in artifacts],
             "messages": [asdict(message) for message in messages],
+            "pruned": read_marker(database.run_dir(job_id)),
+            "provenance": results.get_experiment(database, job.experiment_id).provenance,
+            "environment": environment_of(database, job),
             "history": [asdict(transition) for transition in history],
             "needs": [needed.id for needed, _ in store_jobs.needs_of(database, job_id)],
         }
@@ -88,6 +94,8 @@ def show(job_id: int, as_json: bool) -> None:
     )
     click.echo(f"experiment  {job.experiment} ({job.experiment_id})")
     click.echo(f"run         {database.run_dir(job.id)}")
+    for label, text in provenance_lines(database, job):
+        click.echo(output.clean(f"{label:<11} {text}"))
     if text := output.progress_text(job):
         eta = span(output.eta_seconds(job))
         click.echo(f"progress    {text}{f', {eta} left' if eta else ''}")
@@ -104,8 +112,14 @@ def show(job_id: int, as_json: bool) -> None:
         bounds = [figure(score.name, interval[end]) for end in ("low", "high") if end in interval]
         shown = f"  [{', '.join(bounds)}]" if bounds else ""
         click.echo(output.clean(f"score       {score.name} {figure(score.name, score.value)}{shown}"))
+    gone = read_marker(database.run_dir(job.id))
+    names = tuple(name for entry in gone for name in entry["names"])
     for artifact in artifacts:
-        click.echo(output.clean(f"artifact    {artifact.name}  {artifact.path}"))
+        pruned = " (pruned)" if any(Path(artifact.path).is_relative_to(name) for name in names) else ""
+        click.echo(output.clean(f"artifact    {artifact.name}  {artifact.path}{pruned}"))
+    for entry in gone:
+        what = f"{', '.join(entry['names'])}, {size_text(entry['bytes'])}, {output.moment(entry['time'])}"
+        click.echo(output.clean(f"pruned      {what}"))
     for message in messages:
         if message.text:
             first, *more = plain_lines(message.text)

@@ -11,6 +11,8 @@ from cockpit import comparison
 from cockpit.cli import output
 from cockpit.cli.output import JOB_ID, job_id, json_option, narrate, print_json
 from cockpit.comparison import Comparison, Entry, Verdict
+from cockpit.origins import origin_differences
+from engines.recipe.surroundings import shortened
 from store import metrics as store_metrics
 from store import results
 from store.database import Database, StoreError, open_database
@@ -80,6 +82,9 @@ def compare(
         print_json(_as_json(table))
     else:
         print_comparison(table, markdown=markdown)
+        for entry in table.entries:
+            if said := origin_differences(database, table.baseline.job, entry.job):
+                narrate(output.clean(f"{entry.label}, against {table.baseline.label}: {shortened(said)}"))
 
 
 def print_comparison(table: Comparison, *, markdown: bool = False) -> None:

@@ -6,6 +6,7 @@ import sys
 import time
 from dataclasses import asdict
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import click
@@ -13,7 +14,8 @@ import click
 from cockpit.cli import output
 from cockpit.cli.output import json_option, narrate, print_json
 from cockpit.figures import span
-from store import jobs, machine, paths
+from cockpit.unit import unit_name, unit_path
+from store import jobs, machine, outbox, paths
 from store.database import SQLITE_VERSION, StoreError, open_database
 from store.schema import ACTIVE, Status
 
@@ -34,8 +36,20 @@ def up(cpu_slots: int | None) -> None:
             hint = "`tunedeck down` first; running jobs go on meanwhile"
             raise StoreError(f"it has {daemon.cpu_slots} CPU slots, not {cpu_slots}\nhint: {hint}")
         return
+    if unit_path(database.home).exists():
+        narrate(
+            f"hint: this one is not systemd's; `systemctl --user start {unit_name(database.home)}` starts that"
+        )
     pid = start_daemon(database, cpu_slots)
     narrate(f"the daemon is up (pid {pid}), home {database.home}")
+    if Path("/run/systemd/system").exists():
+        from cockpit.systemd import kills_user_processes
+
+        if kills_user_processes():
+            narrate(
+                "warning: it goes when you log out, and its jobs with it (logind has KillUserProcesses=yes)\n"
+                "hint: `tunedeck service install` makes it stay"
+            )
 
 
 @click.command()
@@ -142,6 +156,7 @@ def doctor(sandbox: bool, reindex: bool, chaos: bool, trials: int, seed: int, as
         ("disk", free > 1 << 30, f"{free / (1 << 30):.1f} GiB free"),
         ("database", True, f"{paths.database(home).stat().st_size / (1 << 20):.1f} MiB"),
         ("training stack", all(map(find_spec, ("torch", "trl", "peft"))), "torch, trl, peft: `pip install 'tunedeck[train]'`"),
+        ("notifications", *_notifications(home)),
     ]  # fmt: skip
     running = machine.daemon_is_running(database.home)
     if as_json:
@@ -150,3 +165,12 @@ def doctor(sandbox: bool, reindex: bool, chaos: bool, trials: int, seed: int, as
         output.table(["check", "", "detail"], [[n, "ok" if ok else "MISSING", d] for n, ok, d in checks])
         narrate(f"the daemon is {'running' if running else 'not running; `tunedeck up` starts it'}")
     return 0 if all(ok for _, ok, _ in checks) else 1
+
+
+def _notifications(home: Path) -> tuple[bool, str]:
+    """Whether all that `on_end` of `config.yaml` asks for was told, and what was not."""
+    waiting, lost = sum(1 for _ in outbox.waiting(home)), outbox.given_up(home)
+    said = f"{waiting} wait"
+    if lost:
+        said += f", {len(lost)} given up, the last: {lost[-1].get('error')}; remove {outbox.directory(home)}/*.failed"
+    return not lost, output.clean(said)

@@ -67,9 +67,13 @@ def _output_of(job: str, run: Run) -> Path:
         )
     directory = run.inputs[job] / "model"
     if not directory.is_dir():
+        pruned = (directory.parent / "pruned.json").exists()
         raise RecipeError(
-            f"model.from: job `{job}` left no model in {directory}",
-            hint="retry that job, or remove `from` and name a `base`",
+            f"model.from: job `{job}` left no model in {directory}"
+            + (", or it was pruned" if pruned else ""),
+            hint="submit the recipe again: that job has to run once more"
+            if pruned
+            else "retry that job, or remove `from` and name a `base`",
         )
     return directory
 

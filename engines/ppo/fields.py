@@ -20,6 +20,8 @@ from engines.recipe.blocks import (
 class DataBlock(Block):
     """Which tasks of the suite are trained on and validated with, and where their questions come from."""
 
+    data_files = ("train_files", "val_files")
+
     train: SuitePreset | list[SuiteTaskName] = "micro6"
     """Tasks to train on: their names, or one of the suite's selections such as `guru13`."""
     val: SuitePreset | list[SuiteTaskName] | None = None

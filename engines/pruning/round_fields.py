@@ -113,6 +113,10 @@ class RoundsRecipe(SupervisedRecipe):
 
     @model_validator(mode="after")
     def _is_consistent(self) -> "RoundsRecipe":
+        if set(self.report_to) - {"tensorboard"}:
+            raise ValueError(
+                "`report_to` is `tensorboard` at most: each round counts its steps from 1, and the others keep one run a process"
+            )
         if self.temperature == 0 and self.num_samples > 1:
             raise ValueError(
                 "`num_samples` above 1 needs `temperature` above 0: greedy samples are all the same"

@@ -47,6 +47,9 @@ class Block(BaseModel):
         allow_inf_nan=False,
     )
 
+    data_files: ClassVar[tuple[str, ...]] = ()
+    """Fields that name files of data, whose content belongs to what was submitted: see `data_files.py`."""
+
 
 class LoraBlock(Block):
     """A LoRA adapter, in peft's own spelling."""
@@ -91,6 +94,7 @@ class SteeringBlock(Block):
     """A direction that is added to the model's activations while it generates: a file, or what a search found."""
 
     takes: ClassVar[str] = "vector"
+    data_files = ("path",)
 
     path: str | None = None
     """File that a steering job left: `vector.safetensors`, with layers, strength and places in it."""
@@ -115,6 +119,7 @@ class TracesBlock(Block):
     """Solutions to train on: a file of them, or what another job left."""
 
     takes: ClassVar[str] = "traces"
+    data_files = ("path",)
 
     path: str | None = None
     """JSONL file of {"question", "answer": "<reasoning>\\n\\n#### 42"}, or of a teacher's replies: {"question",
@@ -140,6 +145,8 @@ Traces = Annotated[TracesBlock, BeforeValidator(_traces_from_path, json_schema_i
 class TaskBlock(Block):
     """A dataset together with its grading."""
 
+    data_files = ("path",)
+
     name: TaskName
     """Which task."""
     path: str | None = None
@@ -158,6 +165,8 @@ Task = Annotated[TaskBlock, BeforeValidator(_task_from_name)]
 
 class SuiteBlock(Block):
     """Many tasks at once, by domain: the questions, where they come from, and what their grading needs."""
+
+    data_files = ("paths",)
 
     tasks: SuitePreset | list[SuiteTaskName]
     """A published selection (`guru13`, `guru17`, `guru19`, `all21`), `micro6` for tiny models, or a list of tasks."""
@@ -287,6 +296,9 @@ class BaseRecipe(Block):
     """Group of jobs that share slots: `tunedeck group NAME --slots 2`."""
     at: str | None = None
     """When it may start: `2026-12-24T18:00`, `22:30` (the next time that it is), or `+2h`."""
+
+    data_may_change: bool = False
+    """Run even when data files that this recipe names are not what they were when it was submitted."""
 
     @field_validator("at")
     @classmethod

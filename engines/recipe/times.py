@@ -2,6 +2,9 @@
 
 import re
 from datetime import datetime, timedelta
+from typing import Annotated
+
+from pydantic import BeforeValidator
 
 _WHILE = re.compile(r"\+(\d+(?:\.\d+)?)(s|m|h|d)")
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
@@ -26,3 +29,23 @@ def time_of(text: str, now: float) -> float:
         return datetime.fromisoformat(text).timestamp()
     except ValueError:
         raise ValueError(f"`{text}` is no time; write 2026-12-24T18:00, 22:30 or +2h") from None
+
+
+_AGE = re.compile(r"(\d+(?:\.\d+)?) ?(h|d|w|hours?|days?|weeks?)")
+_AGE_SECONDS = {"h": 3600.0, "d": 86400.0, "w": 604800.0}
+
+
+def age_of(text: str) -> float:
+    """Seconds of `12h`, `30 days` or `2 weeks`. ValueError where it is no age."""
+    match = _AGE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"`{text}` is no age; write 12h, 30 days or 2 weeks")
+    return float(match[1]) * _AGE_SECONDS[match[2][0]]
+
+
+def _seconds(value: object) -> object:
+    return age_of(value) if isinstance(value, str) else value
+
+
+Age = Annotated[float, BeforeValidator(_seconds, json_schema_input_type=str)]
+"""Seconds, written as `age_of` understands them."""

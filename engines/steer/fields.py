@@ -137,6 +137,8 @@ class ConfirmBlock(Block):
 class SteeringRecipe(BaseRecipe):
     """A search for steering that makes a model answer more questions right, with its controls."""
 
+    data_files = ("plain_text",)
+
     model: ModelBlock
     """The model to steer; it is not trained."""
     task: Task

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 
 from engines.run import Run
+from engines.training.reporting import reporter_arguments
 from engines.training.training_fields import TrainingRecipe
 
 
@@ -28,6 +29,6 @@ def shared_arguments(recipe: TrainingRecipe, run: Run, device: torch.device) -> 
         "logging_nan_inf_filter": False,  # by default a nan loss is logged as the mean of those before it
         "save_total_limit": recipe.save_total_limit,
         "dataloader_pin_memory": on_gpu,
-        "report_to": "none",
         "disable_tqdm": True,
+        **reporter_arguments(recipe.report_to, run),
     }

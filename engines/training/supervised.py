@@ -30,6 +30,7 @@ from engines.training.budget import Meter
 from engines.training.callbacks import EventCallback, GreedyEvalCallback, StopOnRequest
 from engines.training.dev_accuracy import dev_accuracies
 from engines.training.record import RECORD, run_facts, write_record
+from engines.training.reporting import check_reporters
 from engines.training.resume import train, without_autocast
 from engines.training.rows import TrainingRow, as_dataset, describe_rows, tokenize_rows
 from engines.training.supervised_fields import SupervisedRecipe
@@ -101,6 +102,7 @@ def prepare(
     tokenize: Tokenize = tokenize_rows,
 ) -> Prepared:
     """Load everything, and refuse what could not mean what it says."""
+    check_reporters(recipe.report_to)
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # trainers report their start otherwise
     began = time.monotonic()
     device = choose_device(recipe.device)

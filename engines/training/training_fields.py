@@ -1,11 +1,18 @@
 """What every engine that trains an adapter or all weights asks for alike, and what TRL is told of it."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from engines.prompts.spec import PromptSpec
 from engines.recipe.blocks import BaseRecipe, LoraBlock
+
+Reporter = Literal["tensorboard", "wandb", "trackio"]
+
+
+def _as_list(value: object) -> object:
+    """`none` is transformers' own word for nothing."""
+    return ([] if value == "none" else [value]) if isinstance(value, str) else value
 
 
 class TrainingRecipe(BaseRecipe):
@@ -37,6 +44,8 @@ class TrainingRecipe(BaseRecipe):
     """Checkpoints to keep."""
     eval_samples: int = Field(64, ge=1)
     """Development examples that `eval_steps` asks."""
+    report_to: Annotated[list[Reporter], BeforeValidator(_as_list)] = []
+    """Where the trainer's logs go beside Tunedeck's own: `tensorboard`, `wandb`, `trackio`."""
 
     @field_validator("max_steps")
     @classmethod

@@ -66,6 +66,21 @@ def test_a_variable_is_passed_when_the_daemon_is_told_to() -> None:
     assert dropped == ["OTHER"]
 
 
+def test_a_secret_that_is_passed_by_name_reaches_the_job_and_no_file(
+    start_daemon: Any, database: Database, submit: Any, ended: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", SECRET)
+    monkeypatch.setenv("TUNEDECK_PASS_ENV", "WANDB_API_KEY")
+    daemon = start_daemon()
+    has_it = f"import os; assert os.environ['WANDB_API_KEY'][-4:] == '{SECRET[-4:]}'"
+    assert ended(submit(sys.executable, "-c", has_it)).status is Status.SUCCEEDED
+    daemon.terminate()
+    daemon.wait()
+
+    files = [path for path in database.home.rglob("*") if path.is_file()]
+    assert [path for path in files if SECRET.encode() in path.read_bytes()] == []
+
+
 def test_files_and_folders_of_a_home_are_their_owners_alone(
     start_daemon: Any, database: Database, submit: Any, ended: Any
 ) -> None:
