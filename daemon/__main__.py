@@ -18,6 +18,7 @@ from daemon.gpus.desk import Desk
 from daemon.launch import Machine
 from daemon.scheduler import Scheduler
 from daemon.settings import Settings, read_settings
+from daemon.slurm.cluster import Cluster
 from engines.recipe.errors import RecipeError
 from store import machine, paths
 from store.database import DamagedError, Database, StoreError, open_database
@@ -68,9 +69,11 @@ def serve(database: Database, driver: Driver, settings: Settings, cpu_slots: int
     nudges = _listen(database.home)
     stop = _stop_flag(nudges)
     threads = max(1, cores // max(1, cpu_slots))
-    scheduler = Scheduler(database, Machine(cpu_slots, threads), gpus)
+    slurm = Cluster(database, settings.slurm)
+    scheduler = Scheduler(database, Machine(cpu_slots, threads), gpus, slurm)
     calendar = Calendar(database)
     machine.announce(database, cpu_slots, gpus.entries())
+    slurm.announce()
     log.info("started: %d CPU slots, %d GPUs, home %s", cpu_slots, gpus.count, database.home)
     while True:
         wish = None

@@ -18,6 +18,7 @@ from daemon.launch import Machine, exit_file, is_supervised, process_file, start
 from daemon.processes import send
 from daemon.records import read_record
 from daemon.remnants import end_remnants
+from daemon.slurm.cluster import Cluster
 from store import jobs, lifecycle, results
 from store.database import DamagedError, Database
 from store.jobs import Job
@@ -36,6 +37,7 @@ class Scheduler:
     database: Database
     machine: Machine
     gpus: Desk
+    slurm: Cluster
     stopping_jobs: bool = False
     _started: set[tuple[int, int]] = field(default_factory=set)
     _signalled: set[tuple[int, int]] = field(default_factory=set)
@@ -43,7 +45,9 @@ class Scheduler:
     def tick(self) -> int:
         """One round. Returns how many jobs are active after it."""
         _reap_children()
-        active = [job for job in jobs.list_jobs(self.database, statuses=ACTIVE) if self._goes_on(job)]
+        active = jobs.list_jobs(self.database, statuses=ACTIVE)
+        self.slurm.look(active)
+        active = [job for job in active if self._goes_on(job)]
         return len(active) + (0 if self.stopping_jobs else self.schedule())
 
     def _goes_on(self, job: Job) -> bool:
@@ -63,7 +67,9 @@ class Scheduler:
     def _cancel(self, job: Job) -> None:
         """Asks the supervisor of an unwanted job to stop it; that one sees to the grace period and the kill."""
         unwanted = job.cancel_requested or self.stopping_jobs
-        if unwanted and (job.id, job.attempt) not in self._signalled:
+        if unwanted and job.slurm:
+            self.slurm.stop(job)  # its process is on another machine
+        elif unwanted and (job.id, job.attempt) not in self._signalled:
             process = self._process_of(job)
             if process and send(process["supervisor"], signal.SIGTERM):
                 self._signalled.add((job.id, job.attempt))
@@ -85,10 +91,13 @@ class Scheduler:
         seen = self.gpus.look()
         cards, memory = (seen.usable, seen.memory) if seen else ([], {})
         slots, count = self.machine.cpu_slots, self.gpus.count
-        while claimed := lifecycle.claim(self.database, slots, cards, memory, count):
+        while claimed := lifecycle.claim(self.database, slots, cards, memory, count, self.slurm.room()):
             job, devices = claimed
             try:
-                start(self.database, self.machine, job, devices)
+                if job.slurm:
+                    self.slurm.start(job)
+                else:
+                    start(self.database, self.machine, job, devices)
             except OSError as error:
                 # A full disk or too many processes: that is not the job's fault, and would fail all the others too.
                 log.exception("job %d (%s): cannot be started", job.id, job.name)
@@ -103,18 +112,22 @@ class Scheduler:
     def _settle(self, job: Job) -> bool:
         """Brings the store up to what the run directory says. True when the attempt is over."""
         run_dir = self.database.run_dir(job.id)
-        supervised = is_supervised(run_dir)  # asked first: a supervisor writes its records before it goes
+        # Asked first: a supervisor writes its records before it goes.
+        supervised = self.slurm.holds(job) if job.slurm else is_supervised(run_dir)
         process = self._process_of(job)
         ending = read_record(exit_file(run_dir, job.attempt))
         if process and job.status is Status.STARTING:
             lifecycle.mark_running(self.database, job.id, process)
         if supervised:
             return False
-        if ending is None and process is not None and end_remnants(process, run_dir):
+        if not job.slurm and ending is None and process is not None and end_remnants(process, run_dir):
             return False  # next round it is dead and has reported all that it will
         ingest(self.database, jobs.get_job(self.database, job.id))
         was_started = process is not None or (job.id, job.attempt) in self._started
-        outcome = outcome_of(self.database, job, was_started, ending)
+        if job.slurm:
+            outcome = self.slurm.conclude(job)
+        else:
+            outcome = outcome_of(self.database, job, was_started, ending)
         status = lifecycle.finish(self.database, job.id, outcome)
         log.info(
             "job %d (%s): attempt %d ended, job is %s: %s",

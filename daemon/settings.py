@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from daemon.gpus.settings import GpuSettings
+from daemon.slurm.settings import SlurmSettings
 from engines.recipe.blocks import Block
 from engines.recipe.document import read_document
 from engines.recipe.errors import RecipeError
@@ -19,6 +20,8 @@ class Settings(Block):
 
     gpus: GpuSettings = GpuSettings()
     """See daemon/gpus/settings.py."""
+    slurm: SlurmSettings = SlurmSettings()
+    """See daemon/slurm/settings.py."""
 
 
 def read_settings(path: Path) -> Settings:

@@ -4,7 +4,7 @@
 
 It outlives the daemon, so that a daemon that comes back finds the true exit code. LOCK is a file descriptor that holds
 the lock on `supervisor.lock`: as long as the kernel says that it is locked, this process lives. SIGTERM asks the worker
-to stop; after a grace period its whole process group is killed.
+to stop; after a grace period its whole process group is killed. So does SIGUSR1, with which Slurm announces its limit.
 
 It starts once for every job, so it imports little: no `pathlib`, `subprocess` or `typing`, which would double its
 start-up time.
@@ -32,16 +32,19 @@ PROCESS_NAME = "process-{}.json"
 """Who supervisor and worker of an attempt are; written before the worker does anything."""
 GROUP_SECONDS = 10.0
 """How long the rest of a process group may take to die before its end is noted without it."""
+STOPS = {signal.SIGTERM: "stopped", signal.SIGUSR1: "limit"}
+"""The signals that ask for the worker's end, and what stands in the record then."""
 EXIT_NAME = "exit-{}.json"
 """How the attempt ended; written once, whole or not at all."""
 
 
-def main(run_dir: str, attempt: int, lock: int) -> None:
-    os.set_inheritable(lock, False)
+def main(run_dir: str, attempt: int, lock: int | None) -> None:
+    """Until the worker has ended. Under Slurm there is no lock: on another machine's word for it nobody relies."""
+    if lock is not None:
+        os.set_inheritable(lock, False)
     with open(f"{run_dir}/{LAUNCH_NAME}") as file:
         launch = json.load(file)
-    signals = {signal.SIGTERM, signal.SIGCHLD}
-    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD, *STOPS})
     started_at = time.time()
     faults.point("supervisor.begun")
     worker, release = _fork_worker(run_dir, launch)
@@ -59,7 +62,8 @@ def main(run_dir: str, attempt: int, lock: int) -> None:
     while not _found_room(run_dir, EXIT_NAME.format(attempt), ending):
         time.sleep(1)  # what took hours must not be lost because the disk is full for a moment
     faults.point("supervisor.recorded")
-    os.close(lock)  # only now may the next attempt begin
+    if lock is not None:
+        os.close(lock)  # only now may the next attempt begin
     _nudge(run_dir)
 
 
@@ -97,18 +101,18 @@ def _become_worker(run_dir: str, launch: dict[str, Any], gate: int, release: int
 
 
 def _wait(worker: int, timeout: float | None, grace_seconds: float) -> dict[str, Any]:
-    """Until the worker has ended, by itself or because it was asked to (SIGTERM to us, or the time limit)."""
+    """Until the worker has ended, by itself or because it was asked to (a signal to us, or the time limit)."""
     reason = "exited"
     deadline = time.monotonic() + timeout if timeout else None
     kill_at: float | None = None
     while os.waitid(os.P_PID, worker, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
         wake_at = deadline if kill_at is None else kill_at
         wait_seconds = 3600.0 if wake_at is None else max(0.0, wake_at - time.monotonic())
-        caught = signal.sigtimedwait({signal.SIGTERM, signal.SIGCHLD}, wait_seconds)
-        asked = caught is not None and caught.si_signo == signal.SIGTERM
+        caught = signal.sigtimedwait({signal.SIGCHLD, *STOPS}, wait_seconds)
+        asked = None if caught is None else STOPS.get(signal.Signals(caught.si_signo))
         late = deadline is not None and time.monotonic() >= deadline
         if kill_at is None and (asked or late):
-            reason = "stopped" if asked else "timeout"
+            reason = asked or "timeout"
             _signal_group(worker, signal.SIGTERM)
             kill_at = time.monotonic() + grace_seconds
         elif kill_at is not None and time.monotonic() >= kill_at:

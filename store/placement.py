@@ -20,6 +20,8 @@ class Supply:
     """Bytes of each card that jobs may share; a card without is given out whole."""
     machine_gpus: int
     """How many cards jobs may hope for: those that somebody else uses at the moment count too."""
+    slurm: Mapping[str, int]
+    """How many more jobs each Slurm profile takes."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +31,12 @@ class Choice:
     job_id: int
     devices: list[str]
     memory_bytes: int | None
+    slurm: str | None = None
+    """Its profile, where it goes to Slurm."""
 
 
 def choose(connection: Connection, supply: Supply, now: float) -> Choice | None:
-    """The next job that fits. Order: priority, then age.
+    """The next job that fits: on this machine, else in Slurm. Order: priority, then age.
 
     CPU jobs never wait behind GPU jobs. A GPU job whose turn it is holds back later GPU jobs until its cards are free,
     so that a large job is not starved; one that cannot fit on the cards that are ours to give holds back nobody.
@@ -46,12 +50,20 @@ def choose(connection: Connection, supply: Supply, now: float) -> Choice | None:
         .order_by(jobs.c.priority.desc(), jobs.c.id)
         .limit(1)
     )
-    first = connection.execute(ready.where(wanted > 0, _may_fit(wanted, supply))).first()
+    here = ready.where(jobs.c.slurm.is_(None))
+    first = connection.execute(here.where(wanted > 0, _may_fit(wanted, supply))).first()
     if first is not None and (devices := _place(first.gpus, first.gpu_memory, supply, _reserved(connection))):
         return Choice(first.id, devices, first.gpu_memory)
     if _busy_slots(connection) < supply.cpu_slots:
-        first = connection.execute(ready.where(wanted == 0)).first()
-        return Choice(first.id, [], None) if first else None
+        first = connection.execute(here.where(wanted == 0)).first()
+        if first is not None:
+            return Choice(first.id, [], None)
+    with_room = [profile for profile, room in supply.slurm.items() if room > 0]
+    if with_room:
+        there = ready.add_columns(jobs.c.slurm).where(jobs.c.slurm.in_(with_room))
+        first = connection.execute(there).first()
+        if first is not None:
+            return Choice(first.id, [], None, first.slurm)
     return None
 
 
@@ -70,7 +82,9 @@ def _closed_groups(connection: Connection) -> list[str]:
 def _busy_slots(connection: Connection) -> int:
     on_a_card = select(gpu_reservations.c.job_id)
     query = (
-        select(func.count()).select_from(jobs).where(jobs.c.status.in_(ACTIVE), jobs.c.id.not_in(on_a_card))
+        select(func.count())
+        .select_from(jobs)
+        .where(jobs.c.status.in_(ACTIVE), jobs.c.slurm.is_(None), jobs.c.id.not_in(on_a_card))
     )
     return connection.execute(query).scalar_one()
 
