@@ -6,6 +6,7 @@ import sys
 import time
 from dataclasses import asdict
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import click
@@ -13,7 +14,8 @@ import click
 from cockpit.cli import output
 from cockpit.cli.output import json_option, narrate, print_json
 from cockpit.figures import span
-from store import jobs, machine, paths
+from engines.recipe.errors import RecipeError
+from store import jobs, machine, paths, slurm
 from store.database import SQLITE_VERSION, StoreError, open_database
 from store.schema import ACTIVE, Status
 
@@ -71,7 +73,9 @@ def status(as_json: bool) -> int:
     held = machine.reservations(database)
     active = jobs.list_jobs(database, statuses=ACTIVE)
     on_cards = {owner.job_id for owners in held.values() for owner in owners}
-    busy = len([job for job in active if job.id not in on_cards])
+    busy = len([job for job in active if job.id not in on_cards and job.slurm is None])
+    profiles, trouble = slurm.published(database)
+    there = slurm.count_active(database)
     if as_json:
         print_json(
             {
@@ -82,6 +86,12 @@ def status(as_json: bool) -> int:
                     "busy": busy,
                 },
                 "gpus": [gpu | _owners(held.get(gpu["uuid"], [])) for gpu in (daemon.gpus if daemon else [])],
+                "slurm": {
+                    "profiles": {
+                        name: {"slots": slots, "busy": there.get(name, 0)} for name, slots in profiles.items()
+                    },
+                    "trouble": trouble,
+                },
                 "jobs": {status.value: counts.get(status, 0) for status in Status},
             }
         )
@@ -94,6 +104,10 @@ def status(as_json: bool) -> int:
             owners = ", ".join(output.share_text(owner) for owner in held.get(gpu["uuid"], []))
             state = owners or gpu.get("blocked") or "free"
             click.echo(output.clean(f"GPU     {gpu['name']}  {gpu['uuid']}  {state}"))
+        for profile, slots in profiles.items():
+            click.echo(f"Slurm   {profile}: {there.get(profile, 0)} of {slots} jobs there")
+        if trouble:
+            click.echo(output.clean(f"Slurm   does not answer: {trouble}"))
     else:
         click.echo("daemon  not running; `tunedeck up` starts it")
     shown = [f"{counts[state]} {output.status_text(state)}" for state in Status if counts.get(state)]
@@ -143,6 +157,8 @@ def doctor(sandbox: bool, reindex: bool, chaos: bool, trials: int, seed: int, as
         ("database", True, f"{paths.database(home).stat().st_size / (1 << 20):.1f} MiB"),
         ("training stack", all(map(find_spec, ("torch", "trl", "peft"))), "torch, trl, peft: `pip install 'tunedeck[train]'`"),
     ]  # fmt: skip
+    if line := _slurm_line(home):
+        checks.append(("slurm", *line))
     running = machine.daemon_is_running(database.home)
     if as_json:
         print_json([{"check": name, "ok": ok, "detail": detail} for name, ok, detail in checks])
@@ -150,3 +166,18 @@ def doctor(sandbox: bool, reindex: bool, chaos: bool, trials: int, seed: int, as
         output.table(["check", "", "detail"], [[n, "ok" if ok else "MISSING", d] for n, ok, d in checks])
         narrate(f"the daemon is {'running' if running else 'not running; `tunedeck up` starts it'}")
     return 0 if all(ok for _, ok, _ in checks) else 1
+
+
+def _slurm_line(home: Path) -> tuple[bool, str] | None:
+    """Whether Slurm's commands are there for the profiles; nothing where there is neither."""
+    from cockpit.profiles import names_in
+
+    missing = [name for name in ("sbatch", "squeue", "scancel") if shutil.which(name) is None]
+    try:
+        names = names_in(home)
+    except RecipeError as error:
+        return False, str(error).splitlines()[0]
+    if not names:
+        return None if missing else (True, "is there; no profile in config.yaml")
+    profiles = f"profiles: {', '.join(names)}"
+    return not missing, f"{profiles}; not found: {', '.join(missing)}" if missing else profiles

@@ -24,6 +24,7 @@ class Seen:
     state: str
     nodes: str
     reason: str
+    name: str
 
     def words(self) -> str:
         """Where it is, for people."""
@@ -52,7 +53,7 @@ def read_squeue(lines: Sequence[str], begun_at: float) -> Answer:
         parts = line.split("|", 4)
         if len(parts) == 5:
             number, state, nodes, reason, name = parts
-            jobs[number] = Seen(number, state, nodes, reason)
+            jobs[number] = Seen(number, state, nodes, reason, name.strip())
             numbers[name.strip()] = number
     return Answer(begun_at, jobs, numbers)
 

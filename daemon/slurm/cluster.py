@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 class _Followed:
     """What one daemon has seen of an attempt. All of it can be seen again."""
 
+    name: str = ""
+    """By which Slurm knows it. Its numbers may come again, when its controller has lost its state."""
     number: str | None = None
     """Slurm's, once it is known."""
     known_at: float = 0.0
@@ -126,7 +128,7 @@ class Cluster:
             return False
         if self._answer is None or self._answer.begun_at <= it.known_at:
             return True
-        seen = self._answer.jobs.get(it.number)
+        seen = self._seen(it)
         if seen is not None and seen.state not in OVER:
             it.over_since = None
             if job.reason != seen.words():
@@ -161,7 +163,7 @@ class Cluster:
             slurm.note(self.database, job, asked=True)
         it.asked_last = now
         self._asked_at = float("-inf")
-        seen = self._answer.jobs.get(it.number) if self._answer else None
+        seen = self._seen(it)
         profile = self.settings.profiles.get(job.slurm or "")
         grace = script.grace_seconds(profile, job.recipe["resources"]) if profile else 0.0
         how = ["--state=PENDING"]
@@ -169,11 +171,23 @@ class Cluster:
             # The supervisor stops the worker and gives it time; only one that is gone leaves that to Slurm.
             late = now > it.asked_first + grace + 2 * self.settings.patience_seconds
             how = [] if late else ["--signal=TERM", "--batch"]
-        commands.spawn(["timeout", "-k", "5", str(commands.QUERY_SECONDS), "scancel", *how, it.number])
+        commands.spawn(
+            [
+                "timeout",
+                "-k",
+                "5",
+                str(commands.QUERY_SECONDS),
+                "scancel",
+                *how,
+                f"--name={it.name}",
+                it.number,
+            ]
+        )
 
     def _identify(self, job: Job, it: _Followed) -> None:
         """Finds out which of Slurm's jobs an attempt is, or that it is none."""
         facts = slurm.attempts_of(self.database, job.id)[-1]
+        it.name = facts.get("name", "")
         path = _script(self.database.run_dir(job.id), job)
         number = facts.get("id")
         if number is None:
@@ -190,7 +204,7 @@ class Cluster:
                 if self._answer is None or self._answer.begun_at <= it.known_at:
                     self._asked_at = min(self._asked_at, it.known_at - self.settings.poll_seconds)
                     return
-                number = self._answer.numbers.get(facts.get("name", ""))
+                number = self._answer.numbers.get(it.name)
             if number is None:
                 it.outcome = endings.not_taken(refusal(words))
                 if it.outcome.status is Status.QUEUED:
@@ -200,6 +214,11 @@ class Cluster:
             slurm.note(self.database, job, id=number)
             log.info("job %d (%s): is %s in Slurm", job.id, job.name, number)
         it.number, it.known_at = number, time.monotonic()
+
+    def _seen(self, it: _Followed) -> Seen | None:
+        """What squeue has said last of an attempt."""
+        seen = self._answer.jobs.get(it.number or "") if self._answer else None
+        return seen if seen is not None and it.name in ("", seen.name) else None
 
     def _is_over(self, it: _Followed, seen: Seen | None, has_record: bool) -> bool:
         """Whether all is known that ever will be about an attempt that Slurm has ended or forgotten."""

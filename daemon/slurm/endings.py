@@ -83,7 +83,7 @@ def _without_record(database: Database, job: Job, facts: dict[str, Any], again: 
     if again:
         return Outcome(Status.QUEUED, None, "Slurm had lost track of it and started it twice; goes on")
     if state in ("FAILED", "COMPLETED") and not began:
-        text = f"its batch script ended before the job began (Slurm's {number}: {state}); see its log"
+        text = f"its batch script ended before the job began (Slurm's {number}: {state}): see its log, and whether the node sees {database.home}"
         return Outcome(Status.FAILED, None, text, retry="failed" in retried, delay=pause(job))
     how = state if state else "Slurm knows it no more"
     text = f"it left no record of its end (Slurm's {number}: {how})"

@@ -27,7 +27,7 @@ fi
 
 def write_script(profile: Profile, resources: dict[str, Any], name: str, run_dir: Path, attempt: int) -> str:
     """The text of `sbatch-<attempt>.sh`. `resources` is the recipe's block, which goes before the profile."""
-    options = [f"#SBATCH --{option}" for option in _options(profile, resources, name, run_dir)]
+    options = [f"#SBATCH --{option}" for option in _options(profile, resources, name)]
     options += [f"#SBATCH {option}" for option in profile.options]
     node = [sys.executable, "-P", "-m", "daemon.slurm.node", str(run_dir), str(attempt)]
     return "\n".join(
@@ -35,6 +35,7 @@ def write_script(profile: Profile, resources: dict[str, Any], name: str, run_dir
             "#!/bin/bash",
             *options,
             "umask 077",
+            f"cd {shlex.quote(str(run_dir))} && exec >>worker.log 2>&1 || exit 1",
             *_modules(profile.modules),
             *profile.setup,
             f"exec {shlex.join(node)}",
@@ -60,7 +61,7 @@ def limit_of(profile: Profile | None, resources: dict[str, Any]) -> str:
     return "time limit" if minutes is None else f"time limit of {minutes} min"
 
 
-def _options(profile: Profile, resources: dict[str, Any], name: str, run_dir: Path) -> list[str]:
+def _options(profile: Profile, resources: dict[str, Any], name: str) -> list[str]:
     gpus = profile.gpus if resources["gpus"] == "auto" else resources["gpus"]
     minutes = _minutes(profile, resources)
     kind = f":{profile.gpu_type}" if profile.gpu_type else ""
@@ -72,12 +73,11 @@ def _options(profile: Profile, resources: dict[str, Any], name: str, run_dir: Pa
         "mem": f"{-(-bytes_of(profile.memory) // (1 << 20))}M" if profile.memory else None,
         "time": minutes,
     }
-    log = str(run_dir / "worker.log").replace("\\", "\\\\").replace("%", "%%")
     return [
         f"job-name={name}",
-        f"output={_quoted(log)}",
-        "open-mode=append",
-        f"chdir={_quoted(str(run_dir))}",
+        # The shell goes there itself: Slurm would search the paths for patterns like %j, and take backslashes out.
+        "output=/dev/null",
+        "chdir=/",
         "export=ALL",  # of what sbatch itself was given, which is little: see `commands.py`
         "no-requeue",  # an attempt runs once; whether there is another one is the daemon's decision
         "nodes=1",
@@ -91,11 +91,6 @@ def _options(profile: Profile, resources: dict[str, Any], name: str, run_dir: Pa
 def _minutes(profile: Profile, resources: dict[str, Any]) -> int | None:
     text = resources.get("time") or profile.time
     return None if text is None else minutes_of(text)
-
-
-def _quoted(text: str) -> str:
-    """As sbatch reads the lines of a script."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _modules(modules: list[str]) -> list[str]:
