@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -198,20 +197,21 @@ def test_a_controller_that_forgets_having_started_a_job_runs_it_as_another_attem
     until: Any,
 ) -> None:
     """Killed before it has saved that the job runs, it starts the job again; the first one is ended."""
-    profiles(wide={"cpus": 2, "time": "10m"})
+    profiles(later={"options": ["--begin=now+1hour"], "time": "10m"})
     start_daemon()
-    wait = "while [ ! -e $TUNEDECK_RUN_DIR/finish ]; do sleep 0.1; done"
-    before = through_slurm("sh", "-c", wait, profile="wide")
-    until(lambda: is_running(database, before))
-    job_id = through_slurm(sys.executable, "-c", TALKER)
+    job_id = through_slurm(sys.executable, "-c", TALKER, profile="later")
     until(lambda: "pending in Slurm as" in (jobs.get_job(database, job_id).reason or ""))
-    pending_at = time.time()
-    until(lambda: (slurm.root / "state" / "job_state").stat().st_mtime > pending_at)
-    (database.run_dir(before) / "finish").touch()
+    name = in_slurm.attempts_of(database, job_id)[0]["name"]
+    until(lambda: name.encode() in (slurm.root / "state" / "job_state").read_bytes())
+    slurm.say("scontrol", "update", f"JobId={number_of(database, job_id)}", "StartTime=now")
     until(lambda: talks(database, job_id))
     slurm.kill_controller()
     slurm.start_controller()
-    until(lambda: jobs.get_job(database, job_id).attempt == 2 and is_running(database, job_id), 90)
+    slurm.say("scontrol", "update", f"JobId={number_of(database, job_id)}", "StartTime=now")
+    until(lambda: jobs.get_job(database, job_id).attempt == 2, 90)
+    until(lambda: number_of(database, job_id) != "None")
+    slurm.say("scontrol", "update", f"JobId={number_of(database, job_id)}", "StartTime=now")
+    until(lambda: is_running(database, job_id))
     (database.run_dir(job_id) / "finish").touch()
     job = ended(job_id)
 
