@@ -171,49 +171,52 @@ class Cluster:
             # The supervisor stops the worker and gives it time; only one that is gone leaves that to Slurm.
             late = now > it.asked_first + grace + 2 * self.settings.patience_seconds
             how = [] if late else ["--signal=TERM", "--batch"]
-        commands.spawn(
-            [
-                "timeout",
-                "-k",
-                "5",
-                str(commands.QUERY_SECONDS),
-                "scancel",
-                *how,
-                f"--name={it.name}",
-                it.number,
-            ]
-        )
+        named = [f"--name={it.name}"] if it.name else []
+        limit = str(commands.QUERY_SECONDS)
+        commands.spawn(["timeout", "-k", "5", limit, "scancel", *how, *named, it.number])
 
     def _identify(self, job: Job, it: _Followed) -> None:
         """Finds out which of Slurm's jobs an attempt is, or that it is none."""
         facts = slurm.attempts_of(self.database, job.id)[-1]
         it.name = facts.get("name", "")
-        path = _script(self.database.run_dir(job.id), job)
         number = facts.get("id")
         if number is None:
-            if not path.exists():
-                text = "the daemon was killed before it could give it to Slurm"
-                it.outcome = Outcome(Status.QUEUED, None, text)
-                return
-            if commands.is_submitting(path):
-                return
-            it.known_at = it.known_at or time.monotonic()
-            number, words = commands.submitted(path)
+            number = self._handed_over(job, it)
             if number is None:
-                # It may have been taken and not told us: Slurm is asked for the name before anything is made of that.
-                if self._answer is None or self._answer.begun_at <= it.known_at:
-                    self._asked_at = min(self._asked_at, it.known_at - self.settings.poll_seconds)
-                    return
-                number = self._answer.numbers.get(it.name)
-            if number is None:
-                it.outcome = endings.not_taken(refusal(words))
-                if it.outcome.status is Status.QUEUED:
-                    self._paused_until = time.monotonic() + 2 * self.settings.poll_seconds
                 return
             faults.point("slurm.known")
             slurm.note(self.database, job, id=number)
             log.info("job %d (%s): is %s in Slurm", job.id, job.name, number)
         it.number, it.known_at = number, time.monotonic()
+
+    def _handed_over(self, job: Job, it: _Followed) -> str | None:
+        """The number of what sbatch was given; None while it is at it, or where it came to nothing (`outcome`)."""
+        path = _script(self.database.run_dir(job.id), job)
+        if not path.exists():
+            it.outcome = Outcome(
+                Status.QUEUED, None, "the daemon was killed before it could give it to Slurm"
+            )
+            return None
+        if commands.is_submitting(path):
+            return None
+        it.known_at = it.known_at or time.monotonic()
+        number, words = commands.submitted(path)
+        if number is not None:
+            return number
+        failed = endings.not_taken(refusal(words))
+        if failed.status is Status.QUEUED:
+            # It may have been taken and not told us: Slurm is asked for the name before anything is made of that.
+            if self._answer is None or self._answer.begun_at <= it.known_at:
+                self._asked_at = min(self._asked_at, it.known_at - self.settings.poll_seconds)
+                text = f"was given to Slurm, which does not answer: {self._trouble}"
+                if self._trouble and job.reason != text:
+                    slurm.say(self.database, job, text)
+                return None
+            if number := self._answer.numbers.get(it.name):
+                return number
+            self._paused_until = time.monotonic() + 2 * self.settings.poll_seconds
+        it.outcome = failed
+        return None
 
     def _seen(self, it: _Followed) -> Seen | None:
         """What squeue has said last of an attempt."""

@@ -6,7 +6,7 @@ slurm:
     a100:
       account: llm
       partition: gpu
-      gpus: 1                # a recipe's `resources.gpus` goes before it
+      gpus: 1                # 0 or 1; a recipe's `resources.gpus` goes before it
       gpu_type: a100
       cpus: 8
       memory: 64GiB
@@ -70,7 +70,8 @@ class Profile(Block):
     account: Word | None = None
     partition: Word | None = None
     qos: Word | None = None
-    gpus: int = Field(0, ge=0, le=1024)
+    gpus: int = Field(0, ge=0, le=1)
+    """What `gpus: auto` means here. More than one changes what a job computes, and so has to stand in its recipe."""
     gpu_type: Word | None = None
     cpus: int = Field(1, ge=1, le=4096)
     memory: Size | None = None

@@ -22,9 +22,9 @@ from store.schema import Status
 ROOT = Path(__file__).parents[2]
 IN_THE_SUBMITTER = [point for point in faults.POINTS if point.startswith("submit.")]
 IN_THE_SUPERVISOR = [point for point in faults.POINTS if point.startswith("supervisor.")]
-IN_SLURM = [point for point in faults.POINTS if point.startswith("slurm.")]  # see slurm/test_cluster.py
-ELSEWHERE = IN_THE_SUBMITTER + IN_THE_SUPERVISOR + IN_SLURM
-IN_THE_DAEMON = [point for point in faults.POINTS if point not in ELSEWHERE]
+ELSEWHERE = ("submit.", "supervisor.", "slurm.")
+"""The last of these: see slurm/test_cluster.py."""
+IN_THE_DAEMON = [point for point in faults.POINTS if not point.startswith(ELSEWHERE)]
 
 
 def test_every_place_that_is_named_is_in_the_code_and_the_other_way_round() -> None:

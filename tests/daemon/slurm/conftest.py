@@ -49,8 +49,12 @@ SlurmctldPidFile={root}/slurmctld.pid
 SlurmdPidFile={root}/slurmd.pid
 StateSaveLocation={root}/state
 SlurmdSpoolDir={root}/spool
-NodeName={host} NodeAddr=127.0.0.1 CPUs=2 RealMemory=1000 State=UNKNOWN
-PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP OverSubscribe=NO
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+GresTypes=gpu
+NodeName={host} NodeAddr=127.0.0.1 CPUs=2 RealMemory=1000 Gres=gpu:a100:1 State=UNKNOWN
+PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP OverSubscribe=NO PriorityTier=1
+PartitionName=urgent Nodes={host} MaxTime=INFINITE State=UP OverSubscribe=NO PriorityTier=2
 """
 
 
@@ -69,6 +73,7 @@ class Slurm:
         controller, node = _free_ports(2)
         host = socket.gethostname().partition(".")[0]
         self.conf.write_text(CONF.format(host=host, controller=controller, node=node, root=self.root))
+        (self.root / "gres.conf").write_text("Name=gpu Type=a100 File=/dev/zero\n")  # no card, but a file
         key = self.root / "munge.key"
         key.write_bytes(os.urandom(1024))
         key.chmod(0o400)
@@ -202,8 +207,10 @@ def through_slurm(database: Database) -> Callable[..., int]:
     """Queues one `command` job for Slurm and wakes the daemon. Returns its id."""
     from engines.command import Recipe
 
-    def submit(*argv: str, profile: str = "main", time: str | None = None, **fields: Any) -> int:
-        resources = {"slurm": profile, "time": time, "gpus": 0}
+    def submit(
+        *argv: str, profile: str = "main", time: str | None = None, gpus: int | str = 0, **fields: Any
+    ) -> int:
+        resources = {"slurm": profile, "time": time, "gpus": gpus}
         body = {"engine": "command", "argv": list(argv), "resources": resources, **fields}
         recipe = Recipe.model_validate(body).model_dump(mode="json", by_alias=True)
         retries = recipe["retry"]["times"]

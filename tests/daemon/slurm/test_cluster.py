@@ -426,6 +426,67 @@ def test_no_secret_of_the_daemon_reaches_a_job_or_a_file(
     assert [name for name in open_to_others if "sbatch" in name or name in ("worker.log", "begun-1")] == []
 
 
+def test_a_job_that_asks_for_a_gpu_gets_the_one_that_slurm_gives_it(
+    slurm: Any, profiles: Any, database: Database, start_daemon: Any, through_slurm: Any, ended: Any
+) -> None:
+    profiles(card={"gpus": 1, "gpu_type": "a100", "memory": "100MiB", "time": "10m"})
+    start_daemon()
+    job = ended(through_slurm("sh", "-c", "echo [$CUDA_VISIBLE_DEVICES]", profile="card", gpus="auto"))
+
+    assert job.status is Status.SUCCEEDED
+    assert (database.run_dir(job.id) / "worker.log").read_text() == "[0]\n"
+
+
+def test_a_pre_empted_job_goes_on_as_another_attempt_and_uses_up_no_retry(
+    slurm: Any,
+    profiles: Any,
+    database: Database,
+    start_daemon: Any,
+    through_slurm: Any,
+    ended: Any,
+    until: Any,
+) -> None:
+    profiles(wide={"cpus": 2, "time": "10m"}, urgent={"cpus": 2, "time": "10m", "partition": "urgent"})
+    start_daemon()
+    wait = "while [ ! -e $TUNEDECK_RUN_DIR/finish ]; do sleep 0.1; done"
+    job_id = through_slurm("sh", "-c", wait, profile="wide")
+    until(lambda: is_running(database, job_id))
+    urgent = through_slurm("true", profile="urgent")
+    assert ended(urgent).status is Status.SUCCEEDED
+    until(lambda: jobs.get_job(database, job_id).attempt == 2 and is_running(database, job_id))
+    (database.run_dir(job_id) / "finish").touch()
+    job = ended(job_id)
+
+    assert (job.status, job.attempt) == (Status.SUCCEEDED, 2)
+    assert in_slurm.attempts_of(database, job_id)[0]["state"] == "PREEMPTED"
+    reasons = [moved.reason for moved in results.list_transitions(database, job_id)]
+    assert "was pre-empted in Slurm; goes on" in reasons
+
+
+def test_where_squeue_has_forgotten_a_job_the_accounting_is_asked_how_it_ended(
+    slurm: Any, profiles: Any, database: Database, start_daemon: Any, through_slurm: Any, ended: Any, until: Any,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """The accounting is a stand-in, as slurmdbd needs a database server; what it prints is in sacct's form."""
+    stand_in = tmp_path / "bin" / "sacct"
+    stand_in.parent.mkdir()
+    stand_in.write_text('#!/bin/sh\nfor last; do :; done\necho "${last#--jobs=}|NODE_FAIL"\n')
+    stand_in.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{stand_in.parent}:{os.environ['PATH']}")
+    profiles()
+    start_daemon()
+    job_id = through_slurm("sleep", "1000")
+    until(lambda: is_running(database, job_id))
+    slurm.kill_controller()
+    shutil.rmtree(slurm.root / "state")
+    (slurm.root / "state").mkdir()
+    slurm.start_controller()
+    job = ended(job_id)
+
+    assert job.status is Status.LOST
+    assert f"Slurm's {number_of(database, job_id)}: NODE_FAIL" in job.reason
+
+
 def test_no_more_jobs_are_in_slurm_than_the_profile_has_slots(
     slurm: Any,
     profiles: Any,
