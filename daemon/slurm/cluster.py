@@ -9,6 +9,7 @@ finds what the last one has submitted, and submits nothing twice.
 
 import logging
 import os
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +28,6 @@ from store.jobs import Job
 from store.lifecycle import Outcome
 from store.schema import Status
 
-SCRIPT_NAME = "sbatch-{}.sh"
 SUBMISSIONS_AT_ONCE = 4
 RESEND_SECONDS = 5.0
 """After which a job that was asked to stop, and has not, is asked again: Slurm may not have heard it."""
@@ -70,6 +70,13 @@ class Cluster:
     def announce(self) -> None:
         """Tells the cockpit which profiles there are, and what is wrong."""
         if self.settings.profiles:
+            missing = [name for name in ("sbatch", "squeue", "scancel") if shutil.which(name) is None]
+            if missing:
+                self._trouble = f"not on the daemon's PATH: {', '.join(missing)}"
+            self._publish()
+
+    def _publish(self) -> None:
+        if self.settings.profiles:
             slots = {name: profile.slots for name, profile in self.settings.profiles.items()}
             slurm.publish(self.database, slots, self._trouble)
 
@@ -107,9 +114,8 @@ class Cluster:
         machine = Machine(cpu_slots=0, threads=profile.cpus)
         run_dir = prepare(self.database, machine, job, None, script.grace_seconds(profile, resources))
         name = slurm.attempts_of(self.database, job.id)[-1]["name"]
-        text = script.write_script(profile, resources, name, run_dir, job.attempt)
-        path = _script(run_dir, job)
-        _write(path, text)
+        path = script.path_of(run_dir, job.attempt)
+        script.write(path, script.text_of(profile, resources, name, run_dir, job.attempt))
         os.close(os.open(run_dir / "worker.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
         faults.point("slurm.frozen")
         commands.submit(path)
@@ -191,7 +197,7 @@ class Cluster:
 
     def _handed_over(self, job: Job, it: _Followed) -> str | None:
         """The number of what sbatch was given; None while it is at it, or where it came to nothing (`outcome`)."""
-        path = _script(self.database.run_dir(job.id), job)
+        path = script.path_of(self.database.run_dir(job.id), job.attempt)
         if not path.exists():
             it.outcome = Outcome(
                 Status.QUEUED, None, "the daemon was killed before it could give it to Slurm"
@@ -246,21 +252,9 @@ class Cluster:
     def _set_trouble(self, trouble: str | None) -> None:
         if trouble != self._trouble:
             self._trouble = trouble
-            self.announce()
+            self._publish()
             log.warning("Slurm: %s", trouble or "answers again")
-
-
-def _script(run_dir: Path, job: Job) -> Path:
-    return run_dir / SCRIPT_NAME.format(job.attempt)
 
 
 def _again(run_dir: Path, job: Job) -> bool:
     return (run_dir / AGAIN_NAME.format(job.attempt)).exists()
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all: a script that is there may have been submitted."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.touch(mode=0o600)
-    temporary.write_text(text, encoding="utf-8")
-    temporary.rename(path)

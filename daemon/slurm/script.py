@@ -12,6 +12,7 @@ from daemon.slurm.settings import Profile
 from engines.recipe.sizes import bytes_of
 from engines.recipe.times import minutes_of
 
+SCRIPT_NAME = "sbatch-{}.sh"
 MARGIN_SECONDS = 5
 """Of the time between signal and limit, what is left to end the worker and to write down how it ended."""
 
@@ -25,7 +26,19 @@ fi
 """
 
 
-def write_script(profile: Profile, resources: dict[str, Any], name: str, run_dir: Path, attempt: int) -> str:
+def path_of(run_dir: Path, attempt: int) -> Path:
+    return run_dir / SCRIPT_NAME.format(attempt)
+
+
+def write(path: Path, text: str) -> None:
+    """Whole or not at all: a script that is there may have been submitted."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.touch(mode=0o600)
+    temporary.write_text(text, encoding="utf-8")
+    temporary.rename(path)
+
+
+def text_of(profile: Profile, resources: dict[str, Any], name: str, run_dir: Path, attempt: int) -> str:
     """The text of `sbatch-<attempt>.sh`. `resources` is the recipe's block, which goes before the profile."""
     options = [f"#SBATCH --{option}" for option in _options(profile, resources, name)]
     options += [f"#SBATCH {option}" for option in profile.options]

@@ -52,7 +52,7 @@ def _is_option(text: str) -> str:
     match = _OPTION.fullmatch(text)
     if match is None:
         raise ValueError("is no option of sbatch; write it like `--constraint=a100`")
-    if match[1] in OURS:
+    if any(name.startswith(match[1]) for name in OURS):  # sbatch takes abbreviations
         raise ValueError(
             f"`--{match[1]}` cannot be set here: it has a field of the profile, or is Tunedeck's"
         )

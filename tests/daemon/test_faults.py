@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 IN_THE_SUBMITTER = [point for point in faults.POINTS if point.startswith("submit.")]
 IN_THE_SUPERVISOR = [point for point in faults.POINTS if point.startswith("supervisor.")]
 ELSEWHERE = ("submit.", "supervisor.", "slurm.")
-"""The last of these: see slurm/test_cluster.py."""
+"""The last of these: see slurm/test_kills.py."""
 IN_THE_DAEMON = [point for point in faults.POINTS if not point.startswith(ELSEWHERE)]
 
 

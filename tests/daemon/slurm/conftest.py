@@ -21,6 +21,7 @@ import yaml
 from store import machine, paths
 from store.database import Database
 from store.lifecycle import NewJob, enqueue
+from store.slurm import attempts_of
 
 NEEDED = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol")
 BIN = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
@@ -121,6 +122,10 @@ class Slurm:
 
     def state(self, number: str) -> str:
         return next((state for known, state, _ in self.jobs() if known == number), "")
+
+    def number_of(self, database: Database, job_id: int) -> str:
+        """Slurm's number of the last attempt at a job of ours."""
+        return str(attempts_of(database, job_id)[-1].get("id"))
 
     def clear(self) -> None:
         """Ends what a test has left."""

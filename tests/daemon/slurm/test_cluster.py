@@ -1,8 +1,6 @@
-"""Jobs through a real Slurm: they run, end, are cancelled, and survive what kills its controller or our daemon."""
+"""Jobs through a real Slurm: they run, end, wait, are cancelled, pre-empted and refused."""
 
-import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,47 +9,16 @@ from typing import Any
 
 import pytest
 
-from store import jobs, machine, metrics, paths, results, wishes
+from store import jobs, machine, paths, results, wishes
 from store import slurm as in_slurm
 from store.database import Database
 from store.schema import Status
 
 pytestmark = pytest.mark.slurm
 
-# Logs a metric at every step until a file appears, so that a test decides how long it runs.
-TALKER = """
-import json, os, pathlib, sys, time
-run_dir = pathlib.Path(os.environ["TUNEDECK_RUN_DIR"])
-events = (run_dir / "events.jsonl").open("a", buffering=1)
-step = 0
-while not (run_dir / "finish").exists():
-    step += 1
-    event = {"kind": "metrics", "time": time.time(), "step": step, "values": {"loss": 1 / step}}
-    print(json.dumps(event), file=events)
-    time.sleep(0.005)
-sys.exit(7)
-"""
-
-
-def number_of(database: Database, job_id: int) -> str:
-    return str(in_slurm.attempts_of(database, job_id)[-1].get("id"))
-
 
 def is_running(database: Database, job_id: int) -> bool:
     return jobs.get_job(database, job_id).status is Status.RUNNING
-
-
-def talks(database: Database, job_id: int) -> bool:
-    """Whether the job runs and has logged something."""
-    events = database.run_dir(job_id) / "events.jsonl"
-    return is_running(database, job_id) and events.exists() and events.stat().st_size > 0
-
-
-def check_everything_arrived(database: Database, job_id: int) -> None:
-    lines = (database.run_dir(job_id) / "events.jsonl").read_text().splitlines()
-    written = [json.loads(line)["step"] for line in lines]
-    assert [point.step for point in metrics.read_points(database, job_id, "loss")] == written
-    assert len(written) > 0
 
 
 def test_an_experiment_with_dependencies_runs_through_slurm(
@@ -76,7 +43,7 @@ def test_an_experiment_with_dependencies_runs_through_slurm(
     start_daemon()
 
     assert ended(first.id).status is Status.SUCCEEDED
-    assert (database.run_dir(first.id) / "there").read_text().strip() == number_of(database, first.id)
+    assert (database.run_dir(first.id) / "there").read_text().strip() == slurm.number_of(database, first.id)
     second = ended(second.id)
     assert (second.status, second.exit_code, second.reason) == (Status.FAILED, 3, "exit code 3")
     assert ended(never.id).status is Status.CANCELLED
@@ -86,169 +53,6 @@ def test_an_experiment_with_dependencies_runs_through_slurm(
     assert (
         len([name for _, _, name in slurm.jobs() if name.endswith((f"-{never.id}-1", f"-{here.id}-1"))]) == 0
     )
-
-
-def test_a_killed_daemon_is_followed_by_one_that_adopts_with_the_true_exit_code(
-    slurm: Any,
-    profiles: Any,
-    database: Database,
-    start_daemon: Any,
-    through_slurm: Any,
-    ended: Any,
-    until: Any,
-) -> None:
-    profiles()
-    daemon = start_daemon()
-    job_id = through_slurm(sys.executable, "-c", TALKER)
-    until(lambda: talks(database, job_id))
-    daemon.kill()
-    daemon.wait()
-    (database.run_dir(job_id) / "finish").touch()
-    until(lambda: slurm.state(number_of(database, job_id)) == "COMPLETED")
-    start_daemon()
-    job = ended(job_id)
-
-    assert (job.status, job.exit_code, job.attempt) == (Status.FAILED, 7, 1)
-    check_everything_arrived(database, job_id)
-
-
-@pytest.mark.parametrize("point", ["slurm.frozen", "slurm.submitting", "slurm.known"])
-def test_a_daemon_that_is_killed_around_sbatch_leaves_a_job_that_runs_once(
-    point: str, slurm: Any, profiles: Any, database: Database, start_daemon: Any, through_slurm: Any, ended: Any, tmp_path: Path
-) -> None:  # fmt: skip
-    profiles()
-    before = len(slurm.jobs())
-    diary = tmp_path / "diary"
-    job_id = through_slurm("sh", "-c", f"echo begun >> {diary}; sleep 1; echo done >> {diary}; exit 5")
-    argv = [sys.executable, "-P", "-m", "daemon", "--home", str(database.home)]
-    dying = subprocess.Popen(
-        argv, env=os.environ | {"TUNEDECK_FAULT": point}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    assert dying.wait(timeout=60) == -9
-    start_daemon()
-    job = ended(job_id)
-
-    assert (job.status, job.exit_code) == (Status.FAILED, 5)
-    assert diary.read_text() == "begun\ndone\n"
-    assert len(slurm.jobs()) - before == 1
-    assert job.attempt == (2 if point == "slurm.frozen" else 1)
-
-
-def test_a_killed_sbatch_that_had_told_nobody_its_number_is_found_by_its_name(
-    slurm: Any, profiles: Any, database: Database, start_daemon: Any, through_slurm: Any, ended: Any, tmp_path: Path
-) -> None:  # fmt: skip
-    """Dies right after sbatch has begun, and what sbatch has said is lost as well."""
-    profiles()
-    before = len(slurm.jobs())
-    job_id = through_slurm("sh", "-c", "sleep 1; exit 5")
-    argv = [sys.executable, "-P", "-m", "daemon", "--home", str(database.home)]
-    dying = subprocess.Popen(
-        argv, env=os.environ | {"TUNEDECK_FAULT": "slurm.known"}, stderr=subprocess.DEVNULL
-    )
-    assert dying.wait(timeout=60) == -9
-    (database.run_dir(job_id) / "sbatch-1.out").write_text("")
-    start_daemon()
-    job = ended(job_id)
-
-    assert (job.status, job.exit_code, job.attempt) == (Status.FAILED, 5, 1)
-    assert len(slurm.jobs()) - before == 1
-
-
-def test_a_killed_controller_is_no_reason_to_conclude_anything(
-    slurm: Any,
-    profiles: Any,
-    database: Database,
-    start_daemon: Any,
-    through_slurm: Any,
-    ended: Any,
-    until: Any,
-) -> None:
-    profiles()
-    start_daemon()
-    job_id = through_slurm(sys.executable, "-c", TALKER)
-    until(lambda: talks(database, job_id))
-    saved = slurm.root / "state" / "job_state"
-    began = (database.run_dir(job_id) / "process-1.json").stat().st_mtime
-    until(lambda: saved.exists() and saved.stat().st_mtime > began + 1)
-    slurm.kill_controller()
-    waiting = through_slurm("true")
-    until(lambda: in_slurm.published(database)[1] is not None)
-
-    assert is_running(database, job_id)
-    assert "Unable to contact slurm controller" in str(in_slurm.published(database)[1])
-    assert not jobs.get_job(database, waiting).is_final
-    slurm.start_controller()
-    until(lambda: in_slurm.published(database)[1] is None)
-    assert is_running(database, job_id)
-    (database.run_dir(job_id) / "finish").touch()
-    job = ended(job_id)
-    assert (job.status, job.exit_code, job.attempt) == (Status.FAILED, 7, 1)
-    check_everything_arrived(database, job_id)
-    assert ended(waiting).status is Status.SUCCEEDED
-
-
-def test_a_controller_that_forgets_having_started_a_job_runs_it_as_another_attempt(
-    slurm: Any,
-    profiles: Any,
-    database: Database,
-    start_daemon: Any,
-    through_slurm: Any,
-    ended: Any,
-    until: Any,
-) -> None:
-    """Killed before it has saved that the job runs, it starts the job again; the first one is ended."""
-    profiles(later={"options": ["--begin=now+1hour"], "time": "10m"})
-    start_daemon()
-    job_id = through_slurm(sys.executable, "-c", TALKER, profile="later")
-    until(lambda: "pending in Slurm as" in (jobs.get_job(database, job_id).reason or ""))
-    name = in_slurm.attempts_of(database, job_id)[0]["name"]
-    until(lambda: name.encode() in (slurm.root / "state" / "job_state").read_bytes())
-    slurm.say("scontrol", "update", f"JobId={number_of(database, job_id)}", "StartTime=now")
-    until(lambda: talks(database, job_id))
-    slurm.kill_controller()
-    slurm.start_controller()
-    slurm.say("scontrol", "update", f"JobId={number_of(database, job_id)}", "StartTime=now")
-    until(lambda: jobs.get_job(database, job_id).attempt == 2, 90)
-    until(lambda: number_of(database, job_id) != "None")
-    slurm.say("scontrol", "update", f"JobId={number_of(database, job_id)}", "StartTime=now")
-    until(lambda: is_running(database, job_id))
-    (database.run_dir(job_id) / "finish").touch()
-    job = ended(job_id)
-
-    assert (job.status, job.exit_code, job.attempt) == (Status.FAILED, 7, 2)
-    assert "started this attempt a second time" in (database.run_dir(job_id) / "worker.log").read_text()
-
-
-def test_a_job_that_the_controller_knows_no_more_is_lost_even_if_its_number_comes_again(
-    slurm: Any,
-    profiles: Any,
-    database: Database,
-    start_daemon: Any,
-    through_slurm: Any,
-    ended: Any,
-    until: Any,
-) -> None:
-    """The controller loses all of its state, and counts from 1 again."""
-    profiles()
-    start_daemon()
-    job_id = through_slurm(sys.executable, "-c", TALKER, retry={"times": 1, "on": ["lost"]})
-    until(lambda: talks(database, job_id))
-    slurm.kill_controller()
-    shutil.rmtree(slurm.root / "state")
-    (slurm.root / "state").mkdir()
-    slurm.start_controller()
-    number, foreign = number_of(database, job_id), ""
-    while int(foreign or 0) < int(number):
-        foreign = slurm.say("sbatch", "--parsable", "--output=/dev/null", "--wrap=sleep 1000").strip()
-    assert foreign == number
-    until(lambda: jobs.get_job(database, job_id).attempt == 2, 90)
-    slurm.say("scancel", *map(str, range(1, int(foreign) + 1)))
-    until(lambda: is_running(database, job_id))
-    (database.run_dir(job_id) / "finish").touch()
-    job = ended(job_id)
-
-    assert (job.status, job.exit_code, job.attempt) == (Status.FAILED, 7, 2)
-    assert results.list_attempts(database, job_id)[0].outcome == "lost"
 
 
 def test_cancelling_a_running_job_stops_its_worker_first(
@@ -269,7 +73,7 @@ def test_cancelling_a_running_job_stops_its_worker_first(
 
     assert (job.status, job.reason, job.exit_code) == (Status.CANCELLED, "cancelled while it ran", 9)
     assert (database.run_dir(job_id) / "worker.log").read_text().endswith("stopping\n")
-    until(lambda: slurm.state(number_of(database, job_id)) == "COMPLETED")
+    until(lambda: slurm.state(slurm.number_of(database, job_id)) == "COMPLETED")
 
 
 def test_cancelling_a_job_that_waits_in_slurm_takes_it_back(
@@ -294,12 +98,12 @@ def test_cancelling_a_job_that_waits_in_slurm_takes_it_back(
     why = subprocess.run(
         [sys.executable, "-P", "-m", "cockpit", "why", str(second)], capture_output=True, text=True
     )
-    assert f"pending in Slurm as {number_of(database, second)}: Resources" in why.stdout
+    assert f"pending in Slurm as {slurm.number_of(database, second)}: Resources" in why.stdout
     wishes.request_cancel(database, second)
     job = ended(second)
 
     assert (job.status, job.reason) == (Status.CANCELLED, "cancelled while it waited in Slurm")
-    assert slurm.state(number_of(database, second)) == "CANCELLED"
+    assert slurm.state(slurm.number_of(database, second)) == "CANCELLED"
     assert is_running(database, first)
     (database.run_dir(first) / "finish").touch()
     assert ended(first).status is Status.SUCCEEDED
@@ -318,7 +122,7 @@ def test_a_job_that_somebody_cancels_in_slurm_is_cancelled_here(
     start_daemon()
     job_id = through_slurm("sleep", "1000")
     until(lambda: is_running(database, job_id))
-    slurm.say("scancel", number_of(database, job_id))
+    slurm.say("scancel", slurm.number_of(database, job_id))
     job = ended(job_id)
 
     assert job.status is Status.CANCELLED
@@ -345,7 +149,7 @@ def test_stopping_the_jobs_with_the_daemon_leaves_them_queued(
 
     assert daemon.wait(timeout=60) == 0
     assert [jobs.get_job(database, job_id).status for job_id in (runs, waits)] == [Status.QUEUED] * 2
-    assert slurm.state(number_of(database, waits)) == "CANCELLED"
+    assert slurm.state(slurm.number_of(database, waits)) == "CANCELLED"
     wishes.request_cancel(database, runs)
     start_daemon()
     assert ended(waits).status is Status.SUCCEEDED
@@ -378,28 +182,6 @@ def test_a_set_up_that_fails_is_the_jobs_failure_and_its_log_says_so(
     assert (database.run_dir(made.id) / "worker.log").read_text() == "a b\n"
 
 
-def test_a_job_whose_supervisor_is_killed_on_the_node_is_lost_and_tried_again(
-    slurm: Any,
-    profiles: Any,
-    database: Database,
-    start_daemon: Any,
-    through_slurm: Any,
-    ended: Any,
-    until: Any,
-) -> None:
-    profiles()
-    start_daemon()
-    job_id = through_slurm(sys.executable, "-c", TALKER, retry={"times": 1, "on": ["lost"]})
-    until(lambda: is_running(database, job_id))
-    slurm.say("scancel", "--signal=KILL", "--batch", number_of(database, job_id))
-    until(lambda: jobs.get_job(database, job_id).attempt == 2 and is_running(database, job_id))
-    (database.run_dir(job_id) / "finish").touch()
-    job = ended(job_id)
-
-    assert (job.status, job.exit_code) == (Status.FAILED, 7)
-    assert results.list_attempts(database, job_id)[0].outcome == "lost"
-
-
 def test_no_secret_of_the_daemon_reaches_a_job_or_a_file(
     slurm: Any, profiles: Any, database: Database, start_daemon: Any, through_slurm: Any, ended: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
@@ -415,7 +197,7 @@ def test_no_secret_of_the_daemon_reaches_a_job_or_a_file(
     assert job.status is Status.SUCCEEDED
     seen = (database.run_dir(job.id) / "worker.log").read_text()
     assert "HF_DATASETS_OFFLINE=1\n" in seen
-    assert f"SLURM_JOB_ID={number_of(database, job.id)}\n" in seen
+    assert f"SLURM_JOB_ID={slurm.number_of(database, job.id)}\n" in seen
     assert "CUDA_VISIBLE_DEVICES" not in seen
     tops = (str(database.home), str(slurm.root))
     found = subprocess.run(["grep", "-rlF", secret, *tops], capture_output=True, text=True).stdout
@@ -461,30 +243,6 @@ def test_a_pre_empted_job_goes_on_as_another_attempt_and_uses_up_no_retry(
     assert in_slurm.attempts_of(database, job_id)[0]["state"] == "PREEMPTED"
     reasons = [moved.reason for moved in results.list_transitions(database, job_id)]
     assert "was pre-empted in Slurm; goes on" in reasons
-
-
-def test_where_squeue_has_forgotten_a_job_the_accounting_is_asked_how_it_ended(
-    slurm: Any, profiles: Any, database: Database, start_daemon: Any, through_slurm: Any, ended: Any, until: Any,
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    """The accounting is a stand-in, as slurmdbd needs a database server; what it prints is in sacct's form."""
-    stand_in = tmp_path / "bin" / "sacct"
-    stand_in.parent.mkdir()
-    stand_in.write_text('#!/bin/sh\nfor last; do :; done\necho "${last#--jobs=}|NODE_FAIL"\n')
-    stand_in.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{stand_in.parent}:{os.environ['PATH']}")
-    profiles()
-    start_daemon()
-    job_id = through_slurm("sleep", "1000")
-    until(lambda: is_running(database, job_id))
-    slurm.kill_controller()
-    shutil.rmtree(slurm.root / "state")
-    (slurm.root / "state").mkdir()
-    slurm.start_controller()
-    job = ended(job_id)
-
-    assert job.status is Status.LOST
-    assert f"Slurm's {number_of(database, job_id)}: NODE_FAIL" in job.reason
 
 
 def test_no_more_jobs_are_in_slurm_than_the_profile_has_slots(

@@ -1,21 +1,23 @@
 """Settings, batch scripts and answers as text: no Slurm is needed for these."""
 
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cockpit.waiting import explain_wait
 from daemon.settings import read_settings
 from daemon.slurm import commands
 from daemon.slurm.answers import read_sacct, read_squeue, refusal
 from daemon.slurm.endings import not_taken
-from daemon.slurm.script import grace_seconds, signal_seconds, write_script
+from daemon.slurm.script import grace_seconds, signal_seconds, text_of
 from daemon.slurm.settings import Profile
 from engines.recipe.blocks import ResourcesBlock
 from engines.recipe.errors import RecipeError
 from engines.recipe.times import minutes_of
-from store import lifecycle, slurm
+from store import jobs, lifecycle, paths, slurm, wishes
 from store.database import Database
 from store.lifecycle import NewJob
 from store.schema import Status
@@ -36,9 +38,9 @@ def test_a_script_asks_for_what_the_profile_says_and_the_recipe_goes_before_it()
             "memory": "64GiB", "time": "4h", "options": ["--constraint=nvlink"], "signal_seconds": 300,
         }
     )  # fmt: skip
-    by_profile = options(write_script(profile, resources(), "n", Path("/h/runs/1"), 1))
-    by_recipe = options(write_script(profile, resources(gpus=2, time="1d12h"), "n", Path("/h/runs/1"), 1))
-    without = options(write_script(profile, resources(gpus=0), "n", Path("/h/runs/1"), 1))
+    by_profile = options(text_of(profile, resources(), "n", Path("/h/runs/1"), 1))
+    by_recipe = options(text_of(profile, resources(gpus=2, time="1d12h"), "n", Path("/h/runs/1"), 1))
+    without = options(text_of(profile, resources(gpus=0), "n", Path("/h/runs/1"), 1))
 
     assert by_profile == [
         "--job-name=n", "--output=/dev/null", "--chdir=/", "--export=ALL", "--no-requeue", "--nodes=1", "--ntasks=1",
@@ -52,7 +54,7 @@ def test_a_script_asks_for_what_the_profile_says_and_the_recipe_goes_before_it()
 def test_a_script_is_sound_shell_wherever_the_home_lies(tmp_path: Path) -> None:
     profile = Profile(modules=["cuda/12.4"], setup=["export A='b c'"])
     path = tmp_path / "sbatch-1.sh"
-    path.write_text(write_script(profile, resources(), "n", Path("/h o'me/%j/\\/$x/runs/1"), 3))
+    path.write_text(text_of(profile, resources(), "n", Path("/h o'me/%j/\\/$x/runs/1"), 3))
 
     assert subprocess.run(["bash", "-n", str(path)]).returncode == 0
     *_, last = path.read_text().splitlines()
@@ -89,6 +91,7 @@ def test_what_is_no_length_of_time_is_refused(text: str) -> None:
         ("{time: long}", "no length of time"),
         ("{options: ['--requeue']}", "cannot be set here"),
         ("{options: ['--nodes=2']}", "cannot be set here"),
+        ("{options: ['--arr=1-3']}", "cannot be set here"),
         ("{options: ['-N 2']}", "no option of sbatch"),
         ("{setup: ['a\\nb']}", "unknown character"),
         ('{setup: ["a\\nb"]}', "more than one line"),
@@ -198,3 +201,26 @@ def test_jobs_for_slurm_take_no_slot_and_no_card_here_and_no_more_than_their_pro
     (facts,) = slurm.attempts_of(database, 2)
     assert facts["profile"] == "p"
     assert facts["name"].endswith("-2-1")
+
+
+def test_where_slurms_commands_are_missing_the_jobs_wait_and_the_rest_goes_on(
+    database: Database,
+    start_daemon: Any,
+    submit: Any,
+    ended: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """Nothing fails for it, nothing is started, and what waits can be cancelled."""
+    for tool in ("sh", "true", "timeout"):
+        (tmp_path / tool).symlink_to(str(shutil.which(tool)))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    paths.config(database.home).write_text("slurm: {poll_seconds: 0.1, profiles: {p: {}}}\n")
+    _, [job_id] = lifecycle.enqueue(database, "far", [NewJob("a", "command", {}, slurm="p")])
+    start_daemon()
+    here = ended(submit("true"))
+
+    assert here.status is Status.SUCCEEDED
+    assert jobs.get_job(database, job_id).status is Status.QUEUED
+    assert "Slurm does not answer" in explain_wait(database, jobs.get_job(database, job_id))
+    assert wishes.request_cancel(database, job_id).status is Status.CANCELLED
