@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from daemon.endings import STOPPED_EXIT_CODE, outcome_of, pause
+from daemon.launch import process_file
 from store import jobs, results, slurm
 from store.database import Database
 from store.jobs import Job
@@ -74,7 +75,8 @@ def _without_record(database: Database, job: Job, facts: dict[str, Any], again: 
     """Of an attempt that has left nothing: Slurm's word is all there is."""
     retried = job.recipe.get("retry", {}).get("on", [])
     state, number = facts.get("state"), facts.get("id")
-    began = results.list_attempts(database, job.id)[-1].process is not None
+    known = results.list_attempts(database, job.id)[-1].process
+    began = known is not None or process_file(database.run_dir(job.id), job.attempt).exists()
     if job.cancel_requested:
         text = "cancelled while it ran" if began else "cancelled while it waited in Slurm"
         return Outcome(Status.CANCELLED, None, text)
