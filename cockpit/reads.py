@@ -16,7 +16,7 @@ from cockpit.messages import (
     SlotsRead,
 )
 from cockpit.plain_text import plain_lines
-from store import jobs, machine, metrics, results
+from store import jobs, machine, metrics, results, slurm
 from store.database import Database
 from store.queue import Order, read_rows
 from store.schema import ACTIVE, Status
@@ -29,7 +29,7 @@ def read_slots(database: Database) -> SlotsRead:
     daemon = machine.get_daemon(database)
     held = machine.reservations(database)
     owners = {owner.job_id for on_card in held.values() for owner in on_card}
-    active = sum(counts.get(status, 0) for status in ACTIVE)
+    active = sum(counts.get(status, 0) for status in ACTIVE) - sum(slurm.count_active(database).values())
     running = machine.daemon_is_running(database.home)
     return SlotsRead(
         Slots(

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from cockpit.profiles import check_profiles
 from engines.recipe.cron import next_time
 from engines.recipe.data_files import Hashes, hash_files
 from engines.recipe.errors import RecipeError
@@ -55,6 +56,7 @@ def submit_plan(
             f"{plan.file}: has `cron: {plan.experiment.cron}`, and this queues jobs once",
             hint="`tunedeck submit` makes a schedule of it",
         )
+    check_profiles(plan, database.home)
     jobs = new_jobs(plan, priority, at)
     experiment_id, job_ids = lifecycle.enqueue(
         database, name or plan.name, jobs, held=held, key=key, **_values(database, plan, overrides)
@@ -73,6 +75,7 @@ def schedule_plan(
 ) -> Schedule:
     """Makes a schedule of a plan with `cron`: its jobs as they are now are queued at each of its times."""
     assert plan.experiment.cron is not None
+    check_profiles(plan, database.home)
     cron = plan.experiment.cron
     schedule_id = schedules.add_schedule(
         database,
@@ -112,6 +115,7 @@ def new_jobs(plan: Plan, priority: int | None = None, at: str | None = None) -> 
             retries=job.recipe.retry.times,
             gpu_memory=bytes_of(size) if (size := job.recipe.resources.gpu_memory) else None,
             group=job.recipe.group,
+            slurm=job.recipe.resources.slurm,
             not_before=time_of(when, now) if (when := at or job.recipe.at) else None,
         )
         for job in plan.jobs

@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from store import groups, jobs, machine
+from store import groups, jobs, machine, slurm
 from store.database import Database
 from store.jobs import Job
 from store.machine import Reservation
@@ -49,6 +49,8 @@ def _its_group(database: Database, job: Job) -> str | None:
 
 
 def _its_place(database: Database, job: Job) -> str:
+    if job.slurm is not None:
+        return _its_profile(database, job, job.slurm)
     daemon = machine.get_daemon(database)
     gpus = daemon.gpus if daemon else []
     wanted = min(1, len(gpus)) if job.gpus is None else job.gpus
@@ -64,6 +66,23 @@ def _its_place(database: Database, job: Job) -> str:
         f"  {gpu['uuid']} ({gpu['name']}): {_state(gpu, held.get(gpu['uuid'], []), names)}" for gpu in gpus
     ]
     return "\n".join([f"{_wish(job, wanted, gpus, held)}; {turn}", *lines])
+
+
+def _its_profile(database: Database, job: Job, profile: str) -> str:
+    """Why a job does not go to Slurm yet."""
+    slots, trouble = slurm.published(database)
+    if profile not in slots:
+        known = ", ".join(f"`{name}`" for name in slots) or "none"
+        return (
+            f"it wants the Slurm profile `{profile}`, and the daemon that runs knows: {known}"
+            "; it reads config.yaml when it starts (`tunedeck down`, `tunedeck up`)"
+        )
+    if trouble is not None:
+        return f"Slurm does not answer: {trouble}"
+    taken = slurm.count_active(database).get(profile, 0)
+    ahead = jobs.ahead_of(database, job)
+    turn = f"{ahead} ready job{'s' * (ahead != 1)} ahead of it"
+    return f"its profile `{profile}` has {taken} of its {slots[profile]} jobs in Slurm; {turn}"
 
 
 def _wish(job: Job, wanted: int, gpus: list[dict[str, Any]], held: dict[str, list[Reservation]]) -> str:

@@ -21,6 +21,7 @@ from daemon.launch import Machine
 from daemon.nursery import Nursery
 from daemon.scheduler import Scheduler
 from daemon.settings import Settings, read_settings
+from daemon.slurm.cluster import Cluster
 from engines.recipe.errors import RecipeError
 from store import machine, paths
 from store.database import DamagedError, Database, StoreError, open_database
@@ -72,10 +73,13 @@ def serve(database: Database, driver: Driver, settings: Settings, cpu_slots: int
     stop = _stop_flag(nudges)
     threads = max(1, cores // max(1, cpu_slots))
     environment, dropped = passed_on(os.environ)
-    scheduler = Scheduler(database, Machine(cpu_slots, threads, Nursery(environment), dropped), gpus)
+    slurm = Cluster(database, settings.slurm, dropped)
+    here = Machine(cpu_slots, threads, dropped)
+    scheduler = Scheduler(database, here, Nursery(environment), gpus, slurm)
     calendar = Calendar(database)
     chores = Chores(database, settings)
     machine.announce(database, cpu_slots, gpus.entries())
+    slurm.announce()
     log.info("started: %d CPU slots, %d GPUs, home %s", cpu_slots, gpus.count, database.home)
     while True:
         wish = None

@@ -33,13 +33,13 @@ def outcome_of(database: Database, job: Job, was_started: bool, ending: dict[str
         return Outcome(Status.QUEUED, None, "the daemon was killed before it could start it")
     if ending is None:
         vanished = "its supervisor or its run directory vanished"
-        return Outcome(Status.LOST, None, vanished, retry="lost" in retried, delay=_pause(job))
+        return Outcome(Status.LOST, None, vanished, retry="lost" in retried, delay=pause(job))
     code, reason = ending["exit_code"], ending["reason"]
     usage = {key: ending[key] for key in ("cpu_seconds", "peak_memory_bytes")}
 
     def outcome(status: Status, text: str | None, retry: bool = False, fallback: bool = False) -> Outcome:
-        pause = _pause(job) if retry and not fallback else 0.0
-        return Outcome(status, code, text, retry, pause, fallback, ending["ended_at"], usage)
+        delay = pause(job) if retry and not fallback else 0.0
+        return Outcome(status, code, text, retry, delay, fallback, ending["ended_at"], usage)
 
     # Many programs exit with 0 when they are stopped halfway; our engines only when they are done.
     if code == 0 and (reason == "exited" or job.engine != "command"):
@@ -48,7 +48,7 @@ def outcome_of(database: Database, job: Job, was_started: bool, ending: dict[str
         return outcome(
             Status.FAILED, f"ran into its timeout of {job.recipe['timeout']:g} s", "timeout" in retried
         )
-    if reason == "stopped" or code == STOPPED_EXIT_CODE:
+    if reason in ("stopped", "limit") or code == STOPPED_EXIT_CODE:
         return outcome(Status.QUEUED, "stopped at a checkpoint; goes on from there")
     how = f"killed by {_SIGNAL_NAMES.get(-code, f'signal {-code}')}" if code < 0 else f"exit code {code}"
     if code == 127:
@@ -71,12 +71,12 @@ def _is_retried_code(rule: dict[str, Any], code: int) -> bool:
     return codes is None or code in codes or (code < 0 and 128 - code in codes)
 
 
-def _pause(job: Job) -> float:
+def pause(job: Job) -> float:
     """Seconds before the next attempt: `delay`, and `backoff` times as long after each."""
     rule = job.recipe.get("retry", {})
     used = rule.get("times", 0) - job.retries_left
-    pause: float = rule.get("delay", 0.0) * rule.get("backoff", 1.0) ** min(used, 64)
-    return min(pause, float(rule.get("longest_delay", 3600.0)))
+    seconds: float = rule.get("delay", 0.0) * rule.get("backoff", 1.0) ** min(used, 64)
+    return min(seconds, float(rule.get("longest_delay", 3600.0)))
 
 
 def _ran_out_of_memory(run_dir: Path, said: str | None) -> bool:

@@ -33,23 +33,18 @@ class Machine:
     cpu_slots: int
     threads: int
     """CPU threads of a job without a GPU."""
-    nursery: Nursery
     dropped_variables: list[str]
     """Names of the daemon's variables that no job gets."""
 
 
-def start(database: Database, machine: Machine, job: Job, devices: list[str]) -> None:
+def start(database: Database, machine: Machine, nursery: Nursery, job: Job, devices: list[str]) -> None:
     """Starts the supervisor of a job's current attempt. Returns at once."""
-    run_dir = database.run_dir(job.id)
-    run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    faults.point("reserve.committed")
-    job, recipe_name = _with_fallbacks(database, run_dir, job)
-    _freeze(database, run_dir, job, recipe_name, devices, machine)
+    run_dir = prepare(database, machine, job, devices)
     faults.point("spawn.frozen")
     lock = os.open(run_dir / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        machine.nursery.fork(run_dir, job.attempt, lock)
+        nursery.fork(run_dir, job.attempt, lock)
         faults.point("spawn.started")
     except ConnectionError:
         os.close(lock)
@@ -59,6 +54,22 @@ def start(database: Database, machine: Machine, job: Job, devices: list[str]) ->
     finally:
         if lock >= 0:
             os.close(lock)  # the supervisor's copy keeps the lock
+
+
+def prepare(
+    database: Database,
+    machine: Machine,
+    job: Job,
+    devices: list[str] | None,
+    grace_seconds: float = GRACE_SECONDS,
+) -> Path:
+    """Writes the run directory of an attempt: everything that its supervisor goes by. `devices` None: Slurm says which."""
+    run_dir = database.run_dir(job.id)
+    run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    faults.point("reserve.committed")
+    job, recipe_name = _with_fallbacks(database, run_dir, job)
+    _freeze(database, run_dir, job, recipe_name, devices, machine, grace_seconds)
+    return run_dir
 
 
 def process_file(run_dir: Path, attempt: int) -> Path:
@@ -115,7 +126,13 @@ def _write_recipe(path: Path, recipe: dict[str, Any]) -> None:
 
 
 def _freeze(
-    database: Database, run_dir: Path, job: Job, recipe_name: str, devices: list[str], machine: Machine
+    database: Database,
+    run_dir: Path,
+    job: Job,
+    recipe_name: str,
+    devices: list[str] | None,
+    machine: Machine,
+    grace_seconds: float,
 ) -> None:
     """Writes what this attempt runs."""
     experiment, provenance = provenance_of(database, job.experiment_id)
@@ -139,22 +156,23 @@ def _freeze(
         "env": _environment(run_dir, devices, machine) | (job.recipe["env"] if is_command else {}),
         "dropped_env": machine.dropped_variables,
         "timeout": job.recipe.get("timeout"),
-        "grace_seconds": GRACE_SECONDS,
+        "grace_seconds": grace_seconds,
         "inputs": inputs,
         "cache": str(paths.cache(database.home)),
     }
     (run_dir / LAUNCH_NAME).write_text(json.dumps(launch, indent=2))
 
 
-def _environment(run_dir: Path, devices: list[str], machine: Machine) -> dict[str, str]:
+def _environment(run_dir: Path, devices: list[str] | None, machine: Machine) -> dict[str, str]:
     """What is added to what is passed on of the daemon's own environment, which is never written down."""
     added = {
         "TUNEDECK_RUN_DIR": str(run_dir),
-        "CUDA_VISIBLE_DEVICES": ",".join(devices),
         "PYTHONUNBUFFERED": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "TOKENIZERS_PARALLELISM": "false",
     }
+    if devices is not None:
+        added["CUDA_VISIBLE_DEVICES"] = ",".join(devices)
     if not devices and "OMP_NUM_THREADS" not in os.environ:
         added["OMP_NUM_THREADS"] = str(machine.threads)
     return added

@@ -165,7 +165,8 @@ def _found_row(
     job_id: int, experiment_id: int, launch: dict[str, Any], recipe: dict[str, Any], created: float
 ) -> dict[str, Any]:
     """Held, for nobody knows whether it was cancelled. Its name may be taken, its number is not."""
-    gpus = recipe.get("resources", {}).get("gpus", 0)
+    resources = recipe.get("resources", {})
+    gpus = resources.get("gpus", 0)
     return rebuild.UNREAD | {
         "id": job_id,
         "experiment_id": experiment_id,
@@ -176,6 +177,7 @@ def _found_row(
         "priority": recipe.get("priority", 0),
         "held": True,
         "gpus": None if gpus == "auto" else gpus,
+        "slurm": resources.get("slurm"),
         "created_at": created,
         "reason": "found by its run directory alone",
     }

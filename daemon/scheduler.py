@@ -15,9 +15,11 @@ from daemon.endings import outcome_of
 from daemon.gpus.desk import Desk
 from daemon.ingest import ingest
 from daemon.launch import Machine, exit_file, is_supervised, process_file, start, supervisor_of
+from daemon.nursery import Nursery
 from daemon.processes import send
 from daemon.records import read_record
 from daemon.remnants import end_remnants
+from daemon.slurm.cluster import Cluster
 from store import jobs, lifecycle, results
 from store.database import DamagedError, Database
 from store.jobs import Job
@@ -35,7 +37,9 @@ class Scheduler:
 
     database: Database
     machine: Machine
+    nursery: Nursery
     gpus: Desk
+    slurm: Cluster
     stopping_jobs: bool = False
     _started: set[tuple[int, int]] = field(default_factory=set)
     _signalled: set[tuple[int, int]] = field(default_factory=set)
@@ -43,7 +47,9 @@ class Scheduler:
     def tick(self) -> int:
         """One round. Returns how many jobs are active after it."""
         _reap_children()
-        active = [job for job in jobs.list_jobs(self.database, statuses=ACTIVE) if self._goes_on(job)]
+        active = jobs.list_jobs(self.database, statuses=ACTIVE)
+        self.slurm.look(active)
+        active = [job for job in active if self._goes_on(job)]
         return len(active) + (0 if self.stopping_jobs else self.schedule())
 
     def _goes_on(self, job: Job) -> bool:
@@ -63,7 +69,9 @@ class Scheduler:
     def _cancel(self, job: Job) -> None:
         """Asks the supervisor of an unwanted job to stop it; that one sees to the grace period and the kill."""
         unwanted = job.cancel_requested or self.stopping_jobs
-        if unwanted and (job.id, job.attempt) not in self._signalled:
+        if unwanted and job.slurm:
+            self.slurm.stop(job)  # its process is on another machine
+        elif unwanted and (job.id, job.attempt) not in self._signalled:
             process = self._process_of(job)
             if process and send(process["supervisor"], signal.SIGTERM):
                 self._signalled.add((job.id, job.attempt))
@@ -73,6 +81,15 @@ class Scheduler:
         if job.status is Status.RUNNING:
             return results.process_of(self.database, job.id, job.attempt)
         return read_record(process_file(self.database.run_dir(job.id), job.attempt))
+
+    def _supervisor_of(self, job: Job, process: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Whose remnants may have to be ended here: one in Slurm is on another machine."""
+        if job.slurm:
+            return None
+        if process:
+            supervisor: dict[str, Any] = process["supervisor"]
+            return supervisor
+        return supervisor_of(self.database.run_dir(job.id), job.attempt)
 
     def seconds_to_next(self) -> float:
         """Until the first of the waiting jobs that wait for a time."""
@@ -85,10 +102,13 @@ class Scheduler:
         seen = self.gpus.look()
         cards, memory = (seen.usable, seen.memory) if seen else ([], {})
         slots, count = self.machine.cpu_slots, self.gpus.count
-        while claimed := lifecycle.claim(self.database, slots, cards, memory, count):
+        while claimed := lifecycle.claim(self.database, slots, cards, memory, count, self.slurm.room()):
             job, devices = claimed
             try:
-                start(self.database, self.machine, job, devices)
+                if job.slurm:
+                    self.slurm.start(job)
+                else:
+                    start(self.database, self.machine, self.nursery, job, devices)
             except OSError as error:
                 # A full disk or too many processes: that is not the job's fault, and would fail all the others too.
                 log.exception("job %d (%s): cannot be started", job.id, job.name)
@@ -103,7 +123,8 @@ class Scheduler:
     def _settle(self, job: Job) -> bool:
         """Brings the store up to what the run directory says. True when the attempt is over."""
         run_dir = self.database.run_dir(job.id)
-        supervised = is_supervised(run_dir)  # asked first: a supervisor writes its records before it goes
+        # Asked first: a supervisor writes its records before it goes.
+        supervised = self.slurm.holds(job) if job.slurm else is_supervised(run_dir)
         process = self._process_of(job)
         ending = read_record(exit_file(run_dir, job.attempt))
         begun = process if job.status is Status.STARTING else None
@@ -111,12 +132,15 @@ class Scheduler:
             if begun:
                 lifecycle.mark_running(self.database, job.id, begun)
             return False
-        supervisor = process["supervisor"] if process else supervisor_of(run_dir, job.attempt)
+        supervisor = self._supervisor_of(job, process)
         if ending is None and supervisor is not None and end_remnants(supervisor, run_dir):
             return False  # next round it is dead and has reported all that it will
         ingest(self.database, job)
         was_started = supervisor is not None or (job.id, job.attempt) in self._started
-        outcome = outcome_of(self.database, job, was_started, ending)
+        if job.slurm:
+            outcome = self.slurm.conclude(job)
+        else:
+            outcome = outcome_of(self.database, job, was_started, ending)
         status = lifecycle.finish(self.database, job.id, outcome, begun)
         log.info(
             "job %d (%s): attempt %d ended, job is %s: %s",

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from daemon.gpus.settings import GpuSettings
 from daemon.log_files import LogSettings
 from daemon.notices import Notices
+from daemon.slurm.settings import SlurmSettings
 from engines.recipe.blocks import Block
 from engines.recipe.document import read_document
 from engines.recipe.errors import RecipeError
@@ -43,6 +44,8 @@ class Settings(Block):
     """See daemon/keeping.py."""
     logs: LogSettings = LogSettings()
     """See daemon/log_files.py."""
+    slurm: SlurmSettings = SlurmSettings()
+    """See daemon/slurm/settings.py."""
 
 
 def read_settings(path: Path) -> Settings:

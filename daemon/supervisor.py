@@ -4,7 +4,8 @@
 
 It outlives the daemon, so that a daemon that comes back finds the true exit code. LOCK is a file descriptor that holds
 the lock on `supervisor.lock`: as long as the kernel says that it is locked, this process lives. Who it is stands in that
-file before the worker begins. SIGTERM asks the worker to stop; after a grace period its whole process group is killed.
+file before the worker begins. SIGTERM asks the worker to stop; after a grace period its whole process group is killed. So
+does SIGUSR1, with which Slurm announces its limit.
 
 One lives for every job that runs, so it imports little: no `pathlib`, `subprocess` or `typing`.
 """
@@ -23,7 +24,10 @@ from store import faults
 
 TYPE_CHECKING = False  # importing it from `typing` would cost what it saves
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
+
+    Start = Callable[[str, dict[str, Any]], int]
 
 LOCK_NAME = "supervisor.lock"
 LAUNCH_NAME = "launch.json"
@@ -31,21 +35,28 @@ PROCESS_NAME = "process-{}.json"
 """Who supervisor and worker of an attempt are."""
 GROUP_SECONDS = 10.0
 """How long the rest of a process group may take to die before its end is noted without it."""
+STOPS = {signal.SIGTERM: "stopped", signal.SIGUSR1: "limit"}
+"""The signals that ask for the worker's end, and what stands in the record then."""
 EXIT_NAME = "exit-{}.json"
 """How the attempt ended; written once, whole or not at all."""
 
 
-def main(run_dir: str, attempt: int, lock: int) -> None:
-    os.set_inheritable(lock, False)
+def main(run_dir: str, attempt: int, lock: int | None, start: Start | None = None) -> None:
+    """Until the worker has ended. Under Slurm there is no lock: on another machine's word for it nobody relies.
+
+    `start` starts the worker and returns its pid; by default it is a process that outlives us.
+    """
     with open(f"{run_dir}/{LAUNCH_NAME}") as file:
         launch = json.load(file)
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGCHLD})
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD, *STOPS})
     ourselves = identify(os.getpid())
-    os.truncate(lock, 0)
-    os.pwrite(lock, json.dumps({"attempt": attempt, "supervisor": ourselves}).encode(), 0)
+    if lock is not None:
+        os.set_inheritable(lock, False)
+        os.truncate(lock, 0)
+        os.pwrite(lock, json.dumps({"attempt": attempt, "supervisor": ourselves}).encode(), 0)
     started_at = time.time()
     faults.point("supervisor.begun")
-    worker = _start_worker(run_dir, launch)
+    worker = (start or start_worker)(run_dir, launch)
     faults.point("supervisor.spawned")
     process = {"supervisor": ourselves, "worker": identify(worker), "started_at": started_at}
     # In place whole or not at all; of no worth after a crash of the machine, so that the disk need not be waited for.
@@ -61,11 +72,12 @@ def main(run_dir: str, attempt: int, lock: int) -> None:
     while not _found_room(run_dir, EXIT_NAME.format(attempt), ending):
         time.sleep(1)  # what took hours must not be lost because the disk is full for a moment
     faults.point("supervisor.recorded")
-    os.close(lock)  # only now may the next attempt begin
+    if lock is not None:
+        os.close(lock)  # only now may the next attempt begin
     _nudge(run_dir)
 
 
-def _start_worker(run_dir: str, launch: dict[str, Any]) -> int:
+def start_worker(run_dir: str, launch: dict[str, Any]) -> int:
     """The worker's pid. One that cannot be started is a process that says so and ends with 127, as in a shell."""
     log = f"{run_dir}/worker.log"
     os.environ.update(launch["env"])  # its PATH finds the program; nothing else runs in this process
@@ -85,31 +97,35 @@ def _start_worker(run_dir: str, launch: dict[str, Any]) -> int:
             ),
         )
     except OSError as error:
-        where = launch["cwd"] if error.filename == launch["cwd"] else launch["argv"][0]
         pid = os.fork()
         if pid == 0:
             os.setpgid(0, 0)
-            file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-            os.write(file, f"tunedeck: {where}: cannot be started: {error.strerror}\n".encode())
-            os._exit(127)
+            give_up(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), launch, error)
         return pid
     finally:
         os.chdir("/")  # the worker's directory is not ours to keep busy
 
 
+def give_up(log: int, launch: dict[str, Any], error: OSError) -> None:
+    """Ends the process that was to become the worker."""
+    where = launch["cwd"] if error.filename == launch["cwd"] else launch["argv"][0]
+    os.write(log, f"tunedeck: {where}: cannot be started: {error.strerror}\n".encode())
+    os._exit(127)
+
+
 def _wait(worker: int, timeout: float | None, grace_seconds: float) -> dict[str, Any]:
-    """Until the worker has ended, by itself or because it was asked to (SIGTERM to us, or the time limit)."""
+    """Until the worker has ended, by itself or because it was asked to (a signal to us, or the time limit)."""
     reason = "exited"
     deadline = time.monotonic() + timeout if timeout else None
     kill_at: float | None = None
     while os.waitid(os.P_PID, worker, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
         wake_at = deadline if kill_at is None else kill_at
         wait_seconds = 3600.0 if wake_at is None else max(0.0, wake_at - time.monotonic())
-        caught = signal.sigtimedwait({signal.SIGTERM, signal.SIGCHLD}, wait_seconds)
-        asked = caught is not None and caught.si_signo == signal.SIGTERM
+        caught = signal.sigtimedwait({signal.SIGCHLD, *STOPS}, wait_seconds)
+        asked = None if caught is None else STOPS.get(signal.Signals(caught.si_signo))
         late = deadline is not None and time.monotonic() >= deadline
         if kill_at is None and (asked or late):
-            reason = "stopped" if asked else "timeout"
+            reason = asked or "timeout"
             _signal_group(worker, signal.SIGTERM)
             kill_at = time.monotonic() + grace_seconds
         elif kill_at is not None and time.monotonic() >= kill_at:

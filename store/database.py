@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from store import faults, journal, paths
 
-REVISION = "0004"
+REVISION = "0005"
 """The newest migration. Opening compares it with the file, so that Alembic is only imported when one is due."""
 
 BUSY_TIMEOUT_SECONDS = 30

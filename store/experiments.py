@@ -30,6 +30,8 @@ class NewJob:
     group: str | None = None
     not_before: float | None = None
     """Unix seconds before which it does not start."""
+    slurm: str | None = None
+    """Profile of the Slurm that it is to run through; None: this machine."""
 
 
 def insert_experiment(
@@ -54,6 +56,7 @@ def insert_experiment(
                 gpus=job.gpus,
                 gpu_memory=job.gpu_memory,
                 group=job.group,
+                slurm=job.slurm,
                 not_before=job.not_before,
                 retries_left=job.retries,
                 created_at=now,

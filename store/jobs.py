@@ -27,6 +27,8 @@ class Job:
     gpus: int | None
     gpu_memory: int | None
     group: str | None
+    slurm: str | None
+    """Profile of the Slurm that it runs through; None: this machine."""
     not_before: float | None
     fallbacks: int
     retries_left: int
@@ -108,9 +110,14 @@ def links_of(database: Database, experiment_id: int) -> list[tuple[int, int, str
 
 
 def ahead_of(database: Database, job: Job) -> int:
-    """How many ready jobs come before a queued one."""
+    """How many ready jobs of this machine, or of the same Slurm profile, come before a queued one."""
     before = or_(jobs.c.priority > job.priority, and_(jobs.c.priority == job.priority, jobs.c.id < job.id))
-    query = select(func.count()).select_from(jobs).where(jobs.c.status == Status.QUEUED, ~jobs.c.held, before)
+    same = jobs.c.slurm.is_not_distinct_from(job.slurm)
+    query = (
+        select(func.count())
+        .select_from(jobs)
+        .where(jobs.c.status == Status.QUEUED, ~jobs.c.held, same, before)
+    )
     with database.read() as connection:
         return connection.execute(query).scalar_one()
 

@@ -1,5 +1,6 @@
 """A job's life: enqueued, claimed, running, ended."""
 
+import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +30,8 @@ _CHANGE_ATTEMPT = attempts.update().where(
 )
 _GPU_WANTED = (
     select(jobs.c.id)
-    .where(jobs.c.status == Status.QUEUED, ~jobs.c.held, func.coalesce(jobs.c.gpus, 1) > 0)
+    .where(jobs.c.status == Status.QUEUED, ~jobs.c.held, jobs.c.slurm.is_(None))
+    .where(func.coalesce(jobs.c.gpus, 1) > 0)
     .limit(1)
 )
 _NEXT_START = select(func.min(jobs.c.not_before)).where(
@@ -97,16 +99,18 @@ def claim(
     gpu_uuids: Sequence[str],
     memory: Mapping[str, int] | None = None,
     machine_gpus: int | None = None,
+    slurm: Mapping[str, int] | None = None,
 ) -> tuple[Job, list[str]] | None:
     """Takes the next job that fits and reserves its slot or its GPUs, in one transaction. Returns the job and its GPUs.
 
     `gpu_uuids` are the cards that may be given out, in order of preference; `memory` the bytes of each that jobs may
-    share; `machine_gpus` counts the cards there are, should some be in foreign hands now.
+    share; `machine_gpus` counts the cards there are, should some be in foreign hands now. `slurm` says how many more
+    jobs each profile of Slurm takes; a job that goes there holds nothing here.
     """
     cards = len(gpu_uuids) if machine_gpus is None else machine_gpus
     now = time.time()
     with database.write() as connection:
-        chosen = choose(connection, Supply(cpu_slots, gpu_uuids, memory or {}, cards), now)
+        chosen = choose(connection, Supply(cpu_slots, gpu_uuids, memory or {}, cards, slurm or {}), now)
         if chosen is None:
             return None
         number = move(
@@ -116,6 +120,10 @@ def claim(
             row = {"uuid": uuid, "job_id": chosen.job_id, "memory_bytes": chosen.memory_bytes}
             connection.execute(_RESERVE, row)
         attempt = {"job_id": chosen.job_id, "number": number, "claimed_at": now, "devices": chosen.devices}
+        if chosen.slurm:
+            # The name is on record before Slurm hears it: whoever comes back after a crash can ask for it there.
+            name = f"tunedeck-{secrets.token_hex(4)}-{chosen.job_id}-{number}"
+            attempt["slurm"] = {"profile": chosen.slurm, "name": name}
         connection.execute(_BEGIN_ATTEMPT, attempt)
         faults.point("reserve.uncommitted")
         return read_job(connection, chosen.job_id), chosen.devices

@@ -51,6 +51,7 @@ def announce(database: Database, cpu_slots: int, gpus: list[dict[str, Any]]) -> 
         "wish": None,
         "cpu_slots": cpu_slots,
         "gpus": gpus,
+        "slurm": None,
     }
     with database.write() as connection:
         connection.execute(

@@ -21,6 +21,8 @@ class Supply:
     """Bytes of each card that jobs may share; a card without is given out whole."""
     machine_gpus: int
     """How many cards jobs may hope for: those that somebody else uses at the moment count too."""
+    slurm: Mapping[str, int]
+    """How many more jobs each Slurm profile takes."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Choice:
     job_id: int
     devices: list[str]
     memory_bytes: int | None
+    slurm: str | None = None
+    """Its profile, where it goes to Slurm."""
 
 
 # A group that is paused, or whose slots are all taken. Statements are made once: SQLAlchemy takes longer to build one
@@ -47,22 +51,26 @@ _IS_CLOSED = (
 )
 _WANTED: Any = func.coalesce(jobs.c.gpus, bindparam("default"))
 _READY = (
-    select(jobs.c.id, _WANTED.label("gpus"), jobs.c.gpu_memory)
+    select(jobs.c.id, _WANTED.label("gpus"), jobs.c.gpu_memory, jobs.c.slurm)
     .where(jobs.c.status == Status.QUEUED, ~jobs.c.held)
     .where(or_(jobs.c.not_before.is_(None), jobs.c.not_before <= bindparam("now")))
     .where(or_(jobs.c.group.is_(None), ~_IS_CLOSED))
     .order_by(jobs.c.priority.desc(), jobs.c.id)
     .limit(1)
 )
-_READY_ON_CPU = _READY.where(_WANTED == 0)
+_READY_HERE = _READY.where(jobs.c.slurm.is_(None))
+_READY_ON_CPU = _READY_HERE.where(_WANTED == 0)
+_READY_IN_SLURM = _READY.where(jobs.c.slurm.in_(bindparam("profiles", expanding=True)))
 _BUSY_SLOTS = select(func.count()).where(
-    jobs.c.status.in_(ACTIVE), jobs.c.id.not_in(select(gpu_reservations.c.job_id))
+    jobs.c.status.in_(ACTIVE),
+    jobs.c.slurm.is_(None),
+    jobs.c.id.not_in(select(gpu_reservations.c.job_id)),
 )
 _RESERVED = select(gpu_reservations.c.uuid, gpu_reservations.c.memory_bytes)
 
 
 def choose(connection: Connection, supply: Supply, now: float) -> Choice | None:
-    """The next job that fits. Order: priority, then age.
+    """The next job that fits: on this machine, else in Slurm. Order: priority, then age.
 
     CPU jobs never wait behind GPU jobs. A GPU job whose turn it is holds back later GPU jobs until its cards are free,
     so that a large job is not starved; one that cannot fit on the cards that are ours to give holds back nobody.
@@ -75,7 +83,12 @@ def choose(connection: Connection, supply: Supply, now: float) -> Choice | None:
             return Choice(first.id, devices, first.gpu_memory)
     if connection.execute(_BUSY_SLOTS).scalar_one() < supply.cpu_slots:
         first = connection.execute(_READY_ON_CPU, given).first()
-        return Choice(first.id, [], None) if first else None
+        if first is not None:
+            return Choice(first.id, [], None)
+    if with_room := [profile for profile, room in supply.slurm.items() if room > 0]:
+        first = connection.execute(_READY_IN_SLURM, given | {"profiles": with_room}).first()
+        if first is not None:
+            return Choice(first.id, [], None, first.slurm)
     return None
 
 
@@ -84,7 +97,7 @@ def _ready_on_cards(sizes: tuple[int, ...]) -> Select[Any]:
     """Finds the first job that would fit if all cards that are ours to give were free; of each, so many bytes are shared."""
     shares = [and_(count == _WANTED, jobs.c.gpu_memory <= size) for count, size in enumerate(sizes, start=1)]
     whole = and_(jobs.c.gpu_memory.is_(None), len(sizes) >= _WANTED)
-    return _READY.where(_WANTED > 0, or_(whole, *shares))
+    return _READY_HERE.where(_WANTED > 0, or_(whole, *shares))
 
 
 def _reserved(connection: Connection) -> dict[str, list[int | None]]:

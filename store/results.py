@@ -78,6 +78,8 @@ class Attempt:
     devices: list[str]
     changes: dict[str, Any] | None
     """What its recipe has other than the job's, where an earlier attempt had run out of memory."""
+    slurm: dict[str, Any] | None
+    """{profile, name, id, ...} of its job in Slurm; None where it ran on this machine."""
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,7 @@ jobs = Table(
     Column("gpus", Integer),  # NULL: one if the machine has any
     Column("gpu_memory", Integer),  # bytes of each of them; NULL: the whole card
     Column("group", Text),  # its jobs share slots
+    Column("slurm", Text),  # profile of the Slurm that it runs through; NULL: this machine
     Column("not_before", Float),  # a time to start at, or the end of the pause before a retry
     Column("fallbacks", Integer, nullable=False, default=0),  # how many of `retry.on_oom` apply by now
     Column("retries_left", Integer, nullable=False, default=0),
@@ -129,6 +130,7 @@ attempts = Table(
     Column("usage", JSON),  # CPU seconds, peak memory
     Column("devices", JSON, nullable=False),  # UUIDs of the GPUs it was given
     Column("changes", JSON),  # what differs from the job's recipe, where it had run out of memory
+    Column("slurm", JSON),  # {profile, name, id, ...} of its job there; NULL: it ran on this machine
 )
 
 # A trigger, `gpu_is_reserved`, forbids a second owner beside one that has a whole card.
@@ -286,4 +288,5 @@ daemon = Table(
     Column("cpu_slots", Integer, nullable=False),
     Column("gpus", JSON, nullable=False),
     Column("wish", Text),  # `stop`, or `stop-jobs`: what people want of it
+    Column("slurm", JSON),  # its profiles and their slots, and what is wrong with Slurm
 )

@@ -104,6 +104,10 @@ def show(job_id: int, as_json: bool) -> None:
         took = span((attempt.ended_at or time.time()) - (attempt.started_at or attempt.claimed_at))
         cpu = f", {usage['cpu_seconds']:.1f} CPU s" if "cpu_seconds" in usage else ""
         where = f", on {', '.join(attempt.devices)}" if attempt.devices else ""
+        if attempt.slurm:
+            where += (
+                f", in Slurm as {attempt.slurm.get('id', '?')} (profile {attempt.slurm.get('profile', '?')})"
+            )
         changed = f", with {json.dumps(attempt.changes)}" if attempt.changes else ""
         said = f"attempt {attempt.number:<3} {attempt.outcome or 'runs'}, {took}{cpu}{where}{changed}"
         click.echo(output.clean(said))

@@ -15,7 +15,8 @@ from cockpit.cli import output
 from cockpit.cli.output import json_option, narrate, print_json
 from cockpit.figures import span
 from cockpit.unit import unit_name, unit_path
-from store import jobs, machine, outbox, paths
+from engines.recipe.errors import RecipeError
+from store import jobs, machine, outbox, paths, slurm
 from store.database import SQLITE_VERSION, StoreError, open_database
 from store.schema import ACTIVE, Status
 
@@ -85,7 +86,9 @@ def status(as_json: bool) -> int:
     held = machine.reservations(database)
     active = jobs.list_jobs(database, statuses=ACTIVE)
     on_cards = {owner.job_id for owners in held.values() for owner in owners}
-    busy = len([job for job in active if job.id not in on_cards])
+    busy = len([job for job in active if job.id not in on_cards and job.slurm is None])
+    profiles, trouble = slurm.published(database)
+    there = slurm.count_active(database)
     if as_json:
         print_json(
             {
@@ -96,6 +99,12 @@ def status(as_json: bool) -> int:
                     "busy": busy,
                 },
                 "gpus": [gpu | _owners(held.get(gpu["uuid"], [])) for gpu in (daemon.gpus if daemon else [])],
+                "slurm": {
+                    "profiles": {
+                        name: {"slots": slots, "busy": there.get(name, 0)} for name, slots in profiles.items()
+                    },
+                    "trouble": trouble,
+                },
                 "jobs": {status.value: counts.get(status, 0) for status in Status},
             }
         )
@@ -108,6 +117,10 @@ def status(as_json: bool) -> int:
             owners = ", ".join(output.share_text(owner) for owner in held.get(gpu["uuid"], []))
             state = owners or gpu.get("blocked") or "free"
             click.echo(output.clean(f"GPU     {gpu['name']}  {gpu['uuid']}  {state}"))
+        for profile, slots in profiles.items():
+            click.echo(f"Slurm   {profile}: {there.get(profile, 0)} of {slots} jobs there")
+        if trouble:
+            click.echo(output.clean(f"Slurm   does not answer: {trouble}"))
     else:
         click.echo("daemon  not running; `tunedeck up` starts it")
     shown = [f"{counts[state]} {output.status_text(state)}" for state in Status if counts.get(state)]
@@ -158,6 +171,8 @@ def doctor(sandbox: bool, reindex: bool, chaos: bool, trials: int, seed: int, as
         ("training stack", all(map(find_spec, ("torch", "trl", "peft"))), "torch, trl, peft: `pip install 'tunedeck[train]'`"),
         ("notifications", *_notifications(home)),
     ]  # fmt: skip
+    if line := _slurm_line(home):
+        checks.append(("slurm", *line))
     running = machine.daemon_is_running(database.home)
     if as_json:
         print_json([{"check": name, "ok": ok, "detail": detail} for name, ok, detail in checks])
@@ -174,3 +189,18 @@ def _notifications(home: Path) -> tuple[bool, str]:
     if lost:
         said += f", {len(lost)} given up, the last: {lost[-1].get('error')}; remove {outbox.directory(home)}/*.failed"
     return not lost, output.clean(said)
+
+
+def _slurm_line(home: Path) -> tuple[bool, str] | None:
+    """Whether Slurm's commands are there for the profiles; nothing where there is neither."""
+    from cockpit.profiles import names_in
+
+    missing = [name for name in ("sbatch", "squeue", "scancel") if shutil.which(name) is None]
+    try:
+        names = names_in(home)
+    except RecipeError as error:
+        return False, str(error).splitlines()[0]
+    if not names:
+        return None if missing else (True, "is there; no profile in config.yaml")
+    profiles = f"profiles: {', '.join(names)}"
+    return not missing, f"{profiles}; not found: {', '.join(missing)}" if missing else profiles

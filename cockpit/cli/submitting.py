@@ -138,7 +138,11 @@ def _schedule(
 @json_option
 def check(recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:
     """Validate RECIPE and show the jobs it stands for. Nothing is queued."""
+    from cockpit.profiles import check_profiles
+    from store import paths
+
     plan = load_recipe(library.find_recipe(recipe), overrides)
+    check_profiles(plan, paths.home())
     if as_json:
         jobs = [
             {

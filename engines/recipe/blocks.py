@@ -17,7 +17,7 @@ from pydantic import (
 
 from engines.recipe.merging import merged
 from engines.recipe.sizes import Size
-from engines.recipe.times import time_of
+from engines.recipe.times import Length, time_of
 
 EngineName = Literal[
     "sft", "grpo", "mtl_ppo", "traces", "tpt", "step_jepa", "steering", "eval", "command", "pretrain"
@@ -238,11 +238,25 @@ class ResourcesBlock(Block):
     """GPUs to reserve. `auto` takes one where the machine has any, and a CPU slot elsewhere; 0 is a CPU job."""
     gpu_memory: Size | None = None
     """Share a card with other jobs: so much of each GPU's memory, like `20GiB`. Null: whole cards."""
+    slurm: str | None = None
+    """Run it through Slurm, with this profile of `config.yaml`; `gpus` are those of one node there. Null: this machine."""
+    time: Length | None = None
+    """Longest that Slurm lets one attempt run, like `4h`; the next goes on from the checkpoint. Null: the profile's."""
 
     @model_validator(mode="after")
     def _shares_a_card(self) -> "ResourcesBlock":
         if self.gpu_memory is not None and self.gpus == 0:
             raise ValueError("`gpu_memory` needs `gpus: 1` or more")
+        return self
+
+    @model_validator(mode="after")
+    def _is_slurms(self) -> "ResourcesBlock":
+        if self.slurm is not None and self.gpu_memory is not None:
+            raise ValueError(
+                "`gpu_memory` shares the cards of this machine; with `slurm` a job has whole ones"
+            )
+        if self.slurm is None and self.time is not None:
+            raise ValueError("`time` is Slurm's limit and needs `slurm`; on this machine there is `timeout`")
         return self
 
 

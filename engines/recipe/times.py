@@ -1,14 +1,16 @@
-"""Times as people write them: a date, a time of the day, or a while from now."""
+"""Times as people write them: a date, a time of the day, a while from now; and how long something may take."""
 
 import re
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BeforeValidator
 
 _WHILE = re.compile(r"\+(\d+(?:\.\d+)?)(s|m|h|d)")
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_LENGTH = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?")
+_SLURMS = re.compile(r"(?:(\d+)-)?(\d+):(\d\d):(\d\d)")
 
 
 def time_of(text: str, now: float) -> float:
@@ -49,3 +51,27 @@ def _seconds(value: object) -> object:
 
 Age = Annotated[float, BeforeValidator(_seconds, json_schema_input_type=str)]
 """Seconds, written as `age_of` understands them."""
+
+
+def minutes_of(text: str) -> int:
+    """Whole minutes in `90m`, `4h`, `1d12h`, or as Slurm writes it: `04:00:00`, `1-12:00:00`. ValueError for none."""
+    text = text.strip()
+    if match := _SLURMS.fullmatch(text):
+        days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+        total = (days * 24 + hours) * 60 + minutes + (seconds > 0)
+    else:
+        match = _LENGTH.fullmatch(text)
+        days, hours, minutes = (int(part or 0) for part in match.groups()) if match else (0, 0, 0)
+        total = (days * 24 + hours) * 60 + minutes
+    if total == 0:
+        raise ValueError(f"`{text}` is no length of time; write it like 90m, 4h or 1d12h")
+    return total
+
+
+def _checked(text: str) -> str:
+    minutes_of(text)
+    return text
+
+
+Length = Annotated[str, AfterValidator(_checked)]
+"""Text that `minutes_of` understands."""

@@ -22,8 +22,8 @@ from store.schema import Status
 ROOT = Path(__file__).parents[2]
 IN_THE_SUBMITTER = [point for point in faults.POINTS if point.startswith("submit.")]
 IN_THE_SUPERVISOR = [point for point in faults.POINTS if point.startswith("supervisor.")]
-ELSEWHERE = ("submit.", "supervisor.", "prune.")
-"""The last of these: see tests/store/test_pruning.py."""
+ELSEWHERE = ("submit.", "supervisor.", "prune.", "slurm.")
+"""The last two: see tests/store/test_pruning.py and slurm/test_kills.py."""
 IN_THE_DAEMON = [point for point in faults.POINTS if not point.startswith(ELSEWHERE)]
 
 
