@@ -15,6 +15,7 @@ import torch
 from trl import GRPOTrainer
 
 from engines.recipe.errors import RecipeError
+from engines.training.resume import WholeCheckpoints
 
 TOKEN_MEAN = frozenset({"dapo", "cispo", "vespo", "bnpo"})
 """Losses whose normaliser counts tokens; those of the other losses count rows."""
@@ -28,7 +29,8 @@ _SAME = 1e-6
 REFERENCE = "ref"
 """TRL's name for the frozen copy of the incoming adapter, which the KL term compares with."""
 
-_BUFFER = "generation_batch.pt"
+_BUFFER = "generation_batch{}.pt"
+"""Of each process its own rows."""
 
 
 def dead_groups(rewards: torch.Tensor, num_generations: int) -> torch.Tensor:
@@ -68,7 +70,7 @@ def compact(inputs: dict[str, Any], rows: torch.Tensor) -> dict[str, Any]:
     return smaller
 
 
-class LiveGroupGRPOTrainer(GRPOTrainer):
+class LiveGroupGRPOTrainer(WholeCheckpoints, GRPOTrainer):
     """TRL's GRPO trainer with undiluted gradients and checkpoints that may fall inside of a generation batch."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -143,6 +145,11 @@ class LiveGroupGRPOTrainer(GRPOTrainer):
         return loss * rows.float().mean() if self.loss_type in ROW_MEAN else loss
 
     @property
+    def _buffer_name(self) -> str:
+        rank = self.accelerator.process_index
+        return _BUFFER.format(f"_{rank}" if rank else "")
+
+    @property
     def _needs_all_rows(self) -> bool:
         """Whether a row without an advantage has a part in the loss: by a term of its own, or by a normaliser."""
         terms = self.beta != 0 or self._entropy_bonus_enabled or self.aux_loss_enabled
@@ -154,7 +161,7 @@ class LiveGroupGRPOTrainer(GRPOTrainer):
         if self._step % every and self._buffered_inputs is not None:
             directory = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
             directory.mkdir(parents=True, exist_ok=True)
-            torch.save(self._buffered_inputs, directory / _BUFFER)
+            torch.save(self._buffered_inputs, directory / self._buffer_name)
         super()._save_checkpoint(model, trial)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
@@ -167,7 +174,7 @@ class LiveGroupGRPOTrainer(GRPOTrainer):
         if checkpoint is None:
             return
         self._step = int(checkpoint.rpartition("-")[2]) * self.args.gradient_accumulation_steps
-        buffer = Path(checkpoint) / _BUFFER
+        buffer = Path(checkpoint) / self._buffer_name
         if buffer.is_file():
             self._buffered_inputs = torch.load(buffer, map_location=self.args.device, weights_only=True)
 

@@ -1,9 +1,19 @@
-"""Training from the start or on from a checkpoint, and the model as it is afterwards."""
+"""Training from the start or on from a checkpoint, whole checkpoints, and the model as it is afterwards."""
 
 from pathlib import Path
 from typing import Any
 
 from transformers import TrainerState
+
+from engines.distributed.world import World
+
+
+class WholeCheckpoints:
+    """To be mixed into a trainer: of several processes, each has saved its part before the checkpoint counts as complete."""
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        super()._save_rng_state(output_dir)  # type: ignore[misc]
+        World().wait()  # what follows is the trainer's state file, without which nobody resumes from here
 
 
 def train(trainer: Any, checkpoint: Path | None) -> None:

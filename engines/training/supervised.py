@@ -16,6 +16,7 @@ from transformers import TrainerCallback, set_seed
 from transformers.trainer_callback import PrinterCallback
 from trl import SFTConfig, SFTTrainer
 
+from engines.distributed.world import World
 from engines.generation.context import check_context
 from engines.modeling.loading import choose_device, lineage, load_model, load_tokenizer, save_model
 from engines.modeling.tokens import end_token_ids
@@ -30,12 +31,16 @@ from engines.training.budget import Meter
 from engines.training.callbacks import EventCallback, GreedyEvalCallback, StopOnRequest
 from engines.training.dev_accuracy import dev_accuracies
 from engines.training.record import RECORD, run_facts, write_record
-from engines.training.resume import train, without_autocast
+from engines.training.resume import WholeCheckpoints, train, without_autocast
 from engines.training.rows import TrainingRow, as_dataset, describe_rows, tokenize_rows
 from engines.training.supervised_fields import SupervisedRecipe
 
 Tokenize = Callable[[Any, PromptSpec, Sequence[Example]], Sequence[TrainingRow]]
 """Rows of examples, one each and in their order."""
+
+
+class SupervisedTrainer(WholeCheckpoints, SFTTrainer):
+    """TRL's trainer."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +74,11 @@ def train_supervised(
     """Train on the examples, save to `run.model` and, last of all, write `run.json`, which begins with `about`.
 
     `dev` is measured every `eval_steps`. Returns what `run.json` holds, or None when the run was asked to stop before the
-    end. `rounding_is_wanted` turns the refusal of a precision in which almost nothing trains into a warning.
+    end, and in processes other than the first. `rounding_is_wanted` turns the refusal of a precision in which almost nothing trains into a warning.
     """
     ready = prepare(recipe, run, examples, dev, stage=stage, rounding_is_wanted=rounding_is_wanted)
     events = EventCallback(run, meter)
-    trainer = SFTTrainer(
+    trainer = SupervisedTrainer(
         model=ready.model,
         args=SFTConfig(
             **supervised_arguments(recipe, run, ready.device),
@@ -174,6 +179,8 @@ def finish(
         return None
 
     changed = postflight.check_trained(trained, before, run.events)
+    if not World().leads:
+        return None
     without_autocast(trained)
     model = ready.model.eval()
     save_model(model, ready.tokenizer, run.model, ready.made_from)
@@ -212,11 +219,16 @@ def _checked_rows(
     fitting = preflight.drop_long_rows(rows, recipe.max_length, recipe.drop_long)
     if len(fitting) < len(rows):
         run.events.message(f"left out {len(rows) - len(fitting)} of {len(rows)} rows as too long", "warning")
+    if World().leads:
+        _show(run, tokenizer, spec, fitting, stage)
+    return fitting
+
+
+def _show(run: Run, tokenizer: Any, spec: PromptSpec, rows: Sequence[TrainingRow], stage: str) -> None:
     shown = run.dir / "debug" / f"{stage}_{run.file_stem}_train.txt"
     shown.parent.mkdir(exist_ok=True)
-    shown.write_text(describe_rows(tokenizer, spec, fitting), encoding="utf-8")
+    shown.write_text(describe_rows(tokenizer, spec, rows), encoding="utf-8")
     run.events.emit("artifact", name="training_rows", path=str(shown.relative_to(run.dir)))
-    return fitting
 
 
 def _those_of(rows: Sequence[TrainingRow], examples: Sequence[Example]) -> list[Example]:

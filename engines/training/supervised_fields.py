@@ -18,9 +18,9 @@ class SupervisedRecipe(TrainingRecipe):
     learning_rate: float | None = Field(None, gt=0)
     """Peak learning rate. Null: 2e-4 for an adapter, 2e-5 for all weights."""
     per_device_train_batch_size: int = Field(4, ge=1)
-    """Rows in one forward pass."""
+    """Rows in one forward pass of one process."""
     gradient_accumulation_steps: int = Field(4, ge=1)
-    """Forward passes for one optimizer step; the effective batch is the product of both."""
+    """Forward passes for one optimizer step; the effective batch is the product of both, and of the processes."""
     max_length: int = Field(1024, ge=8)
     """Longest row in tokens."""
     drop_long: bool = False

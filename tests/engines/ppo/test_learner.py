@@ -13,7 +13,7 @@ from engines.ppo.experience import Experience, Observer
 from engines.ppo.learner import Learner
 from engines.ppo.losses import entropies, kl_estimate, token_logps
 from engines.ppo.policy import ActorCritic
-from engines.surgery.distributed import World
+from engines.distributed.world import World
 
 WORLD = World()
 
