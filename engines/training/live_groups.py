@@ -51,11 +51,25 @@ def undiluted(advantages: torch.Tensor, dead: torch.Tensor, weight: torch.Tensor
     return advantages * scale
 
 
+def evened(inputs: dict[str, Any], rows: torch.Tensor, count: int) -> tuple[dict[str, Any], torch.Tensor]:
+    """A batch of which `count` rows are kept, and which: all `rows` (rows,), and others with no token that counts.
+
+    Processes must keep equally many, since TRL compares figures of rows across them. The loss over no row at all would
+    have no gradient: then the first is kept as it is.
+    """
+    if count == 0:
+        return inputs, torch.arange(len(rows), device=rows.device) == 0
+    filling = ~rows & ((~rows).cumsum(0) <= count - int(rows.sum()))
+    mask = torch.where(filling[:, None], 0, inputs["completion_mask"])
+    return inputs | {"completion_mask": mask}, rows | filling
+
+
 def compact(inputs: dict[str, Any], rows: torch.Tensor) -> dict[str, Any]:
     """Only these rows of a batch, without columns that are padding in all of them."""
     length = inputs["completion_mask"].shape[1]
     last = inputs["completion_mask"][rows].any(dim=0).nonzero()
-    stop = int(last.max()) + 1 if len(last) else 1
+    # Where no token counts: one column alone would be taken for figures of whole sequences, which count without a mask.
+    stop = int(last.max()) + 1 if len(last) else min(length, 2)
     start = int(inputs["prompt_mask"][rows].any(dim=0).nonzero().min())
     smaller = {}
     for name, value in inputs.items():
@@ -139,8 +153,8 @@ class LiveGroupGRPOTrainer(WholeCheckpoints, GRPOTrainer):
         rows = inputs["advantages"].abs() * inputs["completion_mask"].sum(dim=1) > 0
         if self._needs_all_rows or not model.training:
             rows = torch.ones_like(rows)
-        elif not rows.any():
-            rows[0] = True  # the loss is zero, but must have a gradient
+        else:
+            inputs, rows = evened(inputs, rows, int(self.accelerator.gather(rows.sum()).max()))
         loss: torch.Tensor = super()._compute_loss(model, compact(inputs, rows))
         return loss * rows.float().mean() if self.loss_type in ROW_MEAN else loss
 
