@@ -25,7 +25,10 @@ def train(trainer: Any, checkpoint: Path | None) -> None:
     if state.global_step < state.max_steps:
         trainer.train(resume_from_checkpoint=str(checkpoint))
         return
-    trainer._load_from_checkpoint(str(checkpoint))
+    if trainer.args.fsdp:  # its checkpoints are for models in parts
+        trainer._prepare_for_training(state.max_steps, trainer.get_train_dataloader(), str(checkpoint))
+    else:
+        trainer._load_from_checkpoint(str(checkpoint))
     trainer.state = state
     trainer.callback_handler.on_train_begin(trainer.args, state, trainer.control)
 

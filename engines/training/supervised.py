@@ -31,16 +31,17 @@ from engines.training.budget import Meter
 from engines.training.callbacks import EventCallback, GreedyEvalCallback, StopOnRequest
 from engines.training.dev_accuracy import dev_accuracies
 from engines.training.record import RECORD, run_facts, write_record
-from engines.training.resume import WholeCheckpoints, train, without_autocast
+from engines.training.resume import train, without_autocast
 from engines.training.rows import TrainingRow, as_dataset, describe_rows, tokenize_rows
+from engines.training.sharding import ShardableTrainer, is_sharded, whole_weights
 from engines.training.supervised_fields import SupervisedRecipe
 
 Tokenize = Callable[[Any, PromptSpec, Sequence[Example]], Sequence[TrainingRow]]
 """Rows of examples, one each and in their order."""
 
 
-class SupervisedTrainer(WholeCheckpoints, SFTTrainer):
-    """TRL's trainer."""
+class SupervisedTrainer(ShardableTrainer, SFTTrainer):
+    """TRL's trainer, of one process or several."""
 
 
 @dataclass(frozen=True)
@@ -178,11 +179,14 @@ def finish(
     if run.stopped_early:
         return None
 
-    changed = postflight.check_trained(trained, before, run.events)
+    model = ready.model
+    if is_sharded(trainer):
+        model = trained = _put_together(recipe, run, ready, whole_weights(trainer))
     if not World().leads:
         return None
+    changed = postflight.check_trained(trained, before, run.events)
     without_autocast(trained)
-    model = ready.model.eval()
+    model.eval()
     save_model(model, ready.tokenizer, run.model, ready.made_from)
     prompts = [render_prompt(ready.tokenizer, ready.spec, example.question) for example in ready.examples[:8]]
     postflight.check_saved(model, ready.tokenizer, run.model, prompts)
@@ -202,6 +206,23 @@ def finish(
     run.events.emit("artifact", name="model", path="model")
     run.events.emit("artifact", name="run", path=RECORD)
     return record
+
+
+def _put_together(recipe: SupervisedRecipe, run: Run, ready: Prepared, weights: dict[str, Any]) -> Any:
+    """The model as it was before training, with the weights that were trained in parts."""
+    model = load_model(
+        recipe.model,
+        run,
+        tokenizer=ready.tokenizer,
+        device=torch.device("cpu"),
+        trainable=True,
+        lora=recipe.lora,
+        chain=recipe.chain,
+    )
+    if World().leads:
+        model.load_state_dict(weights)
+        model.to(ready.device)
+    return model
 
 
 def _checked_rows(
@@ -241,6 +262,7 @@ def supervised_arguments(recipe: SupervisedRecipe, run: Run, device: torch.devic
     """Fields of `TrainingArguments`."""
     return {
         **shared_arguments(recipe, run, device),
+        "fsdp": recipe.distributed == "fsdp" or None,
         "num_train_epochs": recipe.num_train_epochs,
         "max_steps": recipe.max_steps,
         "learning_rate": recipe.peak_learning_rate,

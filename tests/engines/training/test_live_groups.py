@@ -204,7 +204,7 @@ def test_a_batch_without_its_dead_rows_is_smaller_in_both_directions():
     assert smaller["importance_sampling_ratio"].shape == (2, 1)
     assert smaller["num_items_in_batch"] == 9
     nothing = batch | {"completion_mask": torch.zeros(3, 4)}
-    assert compact(nothing, torch.tensor([True, False, False]))["completion_ids"].shape == (1, 1)
+    assert compact(nothing, torch.tensor([True, False, False]))["completion_ids"].shape == (1, 2)
 
 
 @pytest.mark.parametrize("loss", ["dapo", "grpo", "bnpo"])
