@@ -49,9 +49,10 @@ def main(run_dir: Path) -> int:
     events.emit("started", attempt=run.attempt, pid=os.getpid(), resume_step=resume_step)
     with ExitStack() as connections:
         try:
-            wait_for_others = _joined(connections)
+            wait_for_others = _joined(connections) if recipe.parallelism == "shared" else None
             engine.run(recipe, run)
-            wait_for_others()
+            if wait_for_others is not None:
+                wait_for_others()
         except Exception as error:
             # Before the connections are closed, which the other processes would see as errors of their own.
             _report(error, events)
@@ -63,10 +64,10 @@ def main(run_dir: Path) -> int:
     return 0
 
 
-def _joined(connections: ExitStack) -> Callable[[], None]:
+def _joined(connections: ExitStack) -> Callable[[], None] | None:
     """Connects the processes that share a job, until the stack is closed. Gives what waits for all of them."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        return lambda: None
+        return None
     from engines.distributed.world import joined_world
 
     return connections.enter_context(joined_world()).wait

@@ -26,7 +26,7 @@ from engines.events import EventWriter
 MEETING_SOCKET = "TUNEDECK_MEETING_SOCKET"
 """Environment: the file descriptor of the listening socket, which the first process inherits."""
 
-LAST_WORDS_SECONDS = 5.0
+LAST_WORDS_SECONDS = 3.0
 """How long the others may take to report their own errors once one process has failed: they may hang waiting for it."""
 
 _HEARD = {signal.SIGCHLD, signal.SIGTERM}

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import TrainerState
 
 from engines.distributed.world import World
@@ -14,6 +15,12 @@ class WholeCheckpoints:
     def _save_rng_state(self, output_dir: str) -> None:
         super()._save_rng_state(output_dir)  # type: ignore[misc]
         World().wait()  # what follows is the trainer's state file, without which nobody resumes from here
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        if World().size > 1 and self.args.device.type == "cpu":  # type: ignore[attr-defined]
+            # Accelerate calls the processor `cpu:0`, and to a place of that name torch loads nothing.
+            vars(self.args)["_setup_devices"] = torch.device("cpu")  # type: ignore[attr-defined]
+        super()._load_optimizer_and_scheduler(checkpoint)  # type: ignore[misc]
 
 
 def train(trainer: Any, checkpoint: Path | None) -> None:
