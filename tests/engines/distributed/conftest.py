@@ -14,20 +14,18 @@ MODULES = ["engines.training.supervised", "engines.training.grpo_trainer", "engi
 
 
 @pytest.fixture(scope="session")
-def attempt() -> Callable[..., list[int]]:
-    """Runs one attempt in `count` processes as their launcher would start them; gives their exit codes."""
+def in_processes() -> Callable[..., list[int]]:
+    """Runs a script with arguments in two processes that are told of each other; gives their exit codes."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(MODULES)
-    script = str(Path(__file__).with_name("rank_worker.py"))
 
-    def run(run_dir: Path, recipe: Any, where: str = "", count: int = 2) -> list[int]:
-        write_attempt(run_dir, recipe)
-        told = {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count), "GLOO_SOCKET_IFNAME": "lo"}
+    def run(script: Path, *arguments: str) -> list[int]:
+        told = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "GLOO_SOCKET_IFNAME": "lo"}
         told |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
         processes = []
-        for rank in range(count):
-            mine = (str(run_dir), where, told | {"RANK": str(rank), "LOCAL_RANK": str(rank)})
-            process = context.Process(target=runpy.run_path, args=(script, {"arguments": mine}))
+        for rank in ("0", "1"):
+            given = (*arguments, told | {"RANK": rank, "LOCAL_RANK": rank})
+            process = context.Process(target=runpy.run_path, args=(str(script), {"arguments": given}))
             process.start()
             processes.append(process)
         for process in processes:
@@ -36,6 +34,17 @@ def attempt() -> Callable[..., list[int]]:
                 process.kill()
                 process.join()
         return [process.exitcode for process in processes]  # type: ignore[misc]
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def attempt(in_processes: Callable[..., list[int]]) -> Callable[..., list[int]]:
+    """Runs one attempt of a job in two processes, as their launcher would start them; gives their exit codes."""
+
+    def run(run_dir: Path, recipe: Any, where: str = "") -> list[int]:
+        write_attempt(run_dir, recipe)
+        return in_processes(Path(__file__).with_name("rank_worker.py"), str(run_dir), where)
 
     return run
 
