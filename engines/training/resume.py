@@ -19,7 +19,7 @@ class WholeCheckpoints:
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         if World().size > 1 and self.args.device.type == "cpu":  # type: ignore[attr-defined]
             # Accelerate calls the processor `cpu:0`, and to a place of that name torch loads nothing.
-            vars(self.args)["_setup_devices"] = torch.device("cpu")  # type: ignore[attr-defined]
+            self.args.__dict__["_setup_devices"] = torch.device("cpu")  # type: ignore[attr-defined]
         super()._load_optimizer_and_scheduler(checkpoint)  # type: ignore[misc]
 
 

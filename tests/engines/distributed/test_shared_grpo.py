@@ -140,6 +140,7 @@ def test_a_killed_run_goes_on_to_the_same_numbers_bit_for_bit(attempt, uninterru
     assert ours.read_bytes() == theirs.read_bytes()
 
 
+@pytest.mark.slow
 def test_what_was_generated_before_a_kill_is_not_generated_again(attempt, uninterrupted, tmp_path):
     fields = {"save_steps": 100}
     attempt(tmp_path, recipe(**fields), "kill 1 2")
@@ -162,7 +163,7 @@ def test_the_difficulty_filter_is_shared_and_finds_the_same(attempt, tmp_path):
     assert one == two and scores(tmp_path / "one") == scores(tmp_path / "two")
 
 
-@pytest.mark.parametrize("loss", ["dapo", "grpo"])
+@pytest.mark.parametrize("loss", ["dapo", pytest.param("grpo", marks=pytest.mark.slow)])
 def test_a_dead_group_of_any_process_does_not_dilute_the_gradient(in_processes, tiny_model, tmp_path, loss):
     """TRL's gradient is exactly the live share of all processes times ours. The second process has dead groups alone."""
     bench = runpy.run_path(str(HERE.parent / "training" / "test_live_groups.py"))

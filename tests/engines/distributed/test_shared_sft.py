@@ -118,6 +118,7 @@ def test_one_process_speaks_for_all(uninterrupted):
     assert {path.name for path in checkpoint.glob("rng*")} == {"rng_state_0.pth", "rng_state_1.pth"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_killed_run_goes_on_to_the_same_numbers_bit_for_bit(attempt, recipe, uninterrupted, tmp_path, rank):
     """With dropout, which each process draws for itself."""
@@ -146,6 +147,7 @@ def test_a_request_to_stop_that_reaches_one_process_stops_all_at_the_same_step(
     assert metrics(tmp_path / "stopped") == metrics(uninterrupted)
 
 
+@pytest.mark.slow
 def test_sharded_training_comes_to_the_same_and_saves_the_whole_model(
     attempt, recipe, uninterrupted, tmp_path
 ):
@@ -164,6 +166,7 @@ def test_sharded_training_comes_to_the_same_and_saves_the_whole_model(
         torch.testing.assert_close(saved[name], tensor, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_an_error_of_all_processes_is_told_as_it_is_in_one_event(recipe, tmp_path):
     """Through the program that the daemon would start."""
     from types import SimpleNamespace

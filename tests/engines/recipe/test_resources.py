@@ -37,7 +37,7 @@ def test_there_is_a_process_for_each_gpu_unless_a_job_on_the_cpu_says_more(
     assert ResourcesBlock.model_validate(fields).process_count == count
 
 
-@pytest.mark.parametrize("engine", ["eval", "traces", "pretrain", "step_jepa", "tpt"])
+@pytest.mark.parametrize("engine", ["eval", "traces", "step_jepa", "tpt"])
 @pytest.mark.parametrize("resources", ["{gpus: 2}", "{gpus: 0, processes: 2}"])
 def test_engines_of_one_process_refuse_more_at_once(engine: str, resources: str) -> None:
     said = problems(f"engine: {engine}\n{SFT}resources: {resources}\n")
