@@ -2,9 +2,14 @@
 
 from typing import Any
 
+import torch
 from accelerate.state import DistributedType, PartialState
 
+from engines.distributed.world import World
+from engines.modeling.loading import load_model
+from engines.run import Run
 from engines.training.resume import WholeCheckpoints
+from engines.training.supervised_fields import SupervisedRecipe
 
 
 class ShardableTrainer(WholeCheckpoints):
@@ -25,7 +30,21 @@ def is_sharded(trainer: Any) -> bool:
     return bool(trainer.accelerator.distributed_type == DistributedType.FSDP)
 
 
-def whole_weights(trainer: Any) -> dict[str, Any]:
-    """The trained weights by name, on the CPU. All processes must ask; the first one gets them."""
-    weights: dict[str, Any] = trainer.accelerator.get_state_dict(trainer.model_wrapped)
-    return weights
+def put_together(trainer: Any, recipe: SupervisedRecipe, run: Run, tokenizer: Any) -> Any:
+    """The model as it was before training, on the CPU, in the first process with the weights that were trained in parts.
+
+    All processes must call it, for each has its part to send.
+    """
+    weights = trainer.accelerator.get_state_dict(trainer.model_wrapped)
+    model = load_model(
+        recipe.model,
+        run,
+        tokenizer=tokenizer,
+        device=torch.device("cpu"),
+        trainable=True,
+        lora=recipe.lora,
+        chain=recipe.chain,
+    )
+    if World().leads:
+        model.load_state_dict(weights)
+    return model

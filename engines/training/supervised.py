@@ -33,7 +33,7 @@ from engines.training.dev_accuracy import dev_accuracies
 from engines.training.record import RECORD, run_facts, write_record
 from engines.training.resume import train, without_autocast
 from engines.training.rows import TrainingRow, as_dataset, describe_rows, tokenize_rows
-from engines.training.sharding import ShardableTrainer, is_sharded, whole_weights
+from engines.training.sharding import ShardableTrainer, is_sharded, put_together
 from engines.training.supervised_fields import SupervisedRecipe
 
 Tokenize = Callable[[Any, PromptSpec, Sequence[Example]], Sequence[TrainingRow]]
@@ -78,6 +78,7 @@ def train_supervised(
     end, and in processes other than the first. `rounding_is_wanted` turns the refusal of a precision in which almost nothing trains into a warning.
     """
     ready = prepare(recipe, run, examples, dev, stage=stage, rounding_is_wanted=rounding_is_wanted)
+    _tell_of_repeated_rows(recipe, run, len(ready.rows))
     events = EventCallback(run, meter)
     trainer = SupervisedTrainer(
         model=ready.model,
@@ -181,9 +182,10 @@ def finish(
 
     model = ready.model
     if is_sharded(trainer):
-        model = trained = _put_together(recipe, run, ready, whole_weights(trainer))
+        model = trained = put_together(trainer, recipe, run, ready.tokenizer)
     if not World().leads:
         return None
+    model.to(ready.device)
     changed = postflight.check_trained(trained, before, run.events)
     without_autocast(trained)
     model.eval()
@@ -208,21 +210,14 @@ def finish(
     return record
 
 
-def _put_together(recipe: SupervisedRecipe, run: Run, ready: Prepared, weights: dict[str, Any]) -> Any:
-    """The model as it was before training, with the weights that were trained in parts."""
-    model = load_model(
-        recipe.model,
-        run,
-        tokenizer=ready.tokenizer,
-        device=torch.device("cpu"),
-        trainable=True,
-        lora=recipe.lora,
-        chain=recipe.chain,
-    )
-    if World().leads:
-        model.load_state_dict(weights)
-        model.to(ready.device)
-    return model
+def _tell_of_repeated_rows(recipe: SupervisedRecipe, run: Run, rows: int) -> None:
+    """Several processes take whole batches, the last of an epoch filled up with its first rows."""
+    size = World().size
+    repeated = -rows % (recipe.per_device_train_batch_size * size)
+    if size > 1 and repeated and not recipe.packing:
+        run.events.message(
+            f"{repeated} of {rows} rows are seen once more in every epoch, so that all {size} processes get whole batches"
+        )
 
 
 def _checked_rows(
