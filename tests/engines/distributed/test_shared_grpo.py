@@ -88,7 +88,8 @@ def uninterrupted(attempt, tmp_path_factory):
     return directory
 
 
-def test_two_processes_come_to_what_one_comes_to_with_twice_the_batch(uninterrupted, tmp_path):
+@pytest.mark.slow
+def test_two_processes_generate_what_one_generates_with_twice_the_batch(uninterrupted, tmp_path):
     whole = Run(dir=tmp_path, events=EventWriter(tmp_path), seed=42, name="job")
     run_grpo(recipe(1), whole)
     alone, shared = metrics(tmp_path), metrics(uninterrupted)
@@ -106,7 +107,7 @@ def test_two_processes_come_to_what_one_comes_to_with_twice_the_batch(uninterrup
     assert texts[0] == texts[1] and len(texts[0]) == 8
 
 
-def test_whole_steps_are_alike_too(attempt, tmp_path):
+def test_two_processes_come_to_what_one_comes_to_with_twice_the_batch(attempt, tmp_path):
     """Where a step trains on all that was generated for it."""
     fields = {"gradient_accumulation_steps": 1, "steps_per_generation": None, "learning_rate": 1e-3}
     (tmp_path / "one").mkdir()
@@ -123,7 +124,8 @@ def test_whole_steps_are_alike_too(attempt, tmp_path):
         torch.testing.assert_close(two[name], tensor, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("rank", [pytest.param(0, marks=pytest.mark.slow), 1])
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", [0, 1])
 def test_a_killed_run_goes_on_to_the_same_numbers_bit_for_bit(attempt, uninterrupted, tmp_path, rank):
     """Within a generation batch, of which each process has its own rows in the checkpoint."""
     assert attempt(tmp_path, recipe(), f"kill {rank} 4")[rank] == -signal.SIGKILL
