@@ -154,7 +154,10 @@ def test_what_was_generated_before_a_kill_is_not_generated_again(attempt, uninte
 
 @pytest.mark.slow
 def test_the_difficulty_filter_is_shared_and_finds_the_same(attempt, tmp_path):
-    fields = {"difficulty": {"samples": 2, "min_solve_rate": 0.0, "max_solve_rate": 1.0}, "train_samples": 16}
+    fields = {
+        "difficulty": {"samples": 2, "min_solve_rate": 0.0, "max_solve_rate": 1.0, "refill": False},
+        "train_samples": 16,
+    }
     codes = attempt(tmp_path / "two", recipe(**fields))
     (tmp_path / "one").mkdir()
     whole = Run(dir=tmp_path / "one", events=EventWriter(tmp_path / "one"), seed=42, name="job")
