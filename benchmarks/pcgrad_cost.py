@@ -20,7 +20,7 @@ from peft import LoraConfig, get_peft_model
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from engines.surgery.distributed import World
+from engines.distributed.world import World
 from engines.surgery.gramian import groups_of, unflatten
 from engines.surgery.methods import Situation
 from engines.surgery.rows import collect, operate, pooled

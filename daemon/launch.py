@@ -3,12 +3,12 @@
 import fcntl
 import json
 import os
-import sys
 from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
 from typing import Any
 
+from daemon.argv import worker_argv
 from daemon.nursery import Nursery
 from daemon.records import read_record
 from daemon.supervisor import EXIT_NAME, LAUNCH_NAME, LOCK_NAME, PROCESS_NAME
@@ -142,7 +142,6 @@ def _freeze(
     inputs = {
         alias: str(database.run_dir(needed.id)) for needed, alias in jobs.needs_of(database, job.id) if alias
     }
-    # A command needs no Python between itself and its supervisor: it is the worker.
     is_command = job.engine == "command"
     launch = {
         "job": job.id,
@@ -151,7 +150,7 @@ def _freeze(
         "recipe": recipe_name,
         "log_offset": log.stat().st_size if log.exists() else 0,
         "experiment": {"id": job.experiment_id, "name": experiment},
-        "argv": job.recipe["argv"] if is_command else [sys.executable, "-P", "-m", "engines", str(run_dir)],
+        "argv": worker_argv(job, run_dir),
         "cwd": str(Path(provenance.get("cwd") or run_dir, (is_command and job.recipe["cwd"]) or "")),
         "env": _environment(run_dir, devices, machine) | (job.recipe["env"] if is_command else {}),
         "dropped_env": machine.dropped_variables,

@@ -2,6 +2,7 @@
 
 Alone in catching exceptions: whatever an engine raises becomes the final event, a traceback in `worker.log`, and the
 exit code. 0 means succeeded, 1 failed, and 75 (EX_TEMPFAIL) that it was asked to stop and can go on from a checkpoint.
+Several of it share a job where `engines.distributed.launcher` has started them.
 """
 
 import json
@@ -9,9 +10,12 @@ import logging
 import os
 import sys
 import traceback
+from collections.abc import Callable
+from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
 
+from engines.distributed.endings import STOPPED, own_directory, report_failure
 from engines.events import EventWriter
 from engines.recipe.document import read_document
 from engines.recipe.errors import RecipeError
@@ -19,15 +23,18 @@ from engines.recipe.frozen import look_around
 from engines.recipe.schemas import recipe_class
 from engines.run import Run, checkpoint_step
 
-STOPPED = 75
-
 
 def main(run_dir: Path) -> int:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    rank = int(os.environ.get("RANK", "0"))
+    process = "" if "RANK" not in os.environ else f" process {rank}"
+    logging.basicConfig(
+        level=logging.INFO, format=f"%(asctime)s{process} %(levelname)s %(name)s: %(message)s"
+    )
     launch = json.loads((run_dir / "launch.json").read_text())
     body = read_document(run_dir / launch.get("recipe", "recipe.yaml")).data
     recipe = recipe_class(body["engine"]).model_validate(body)
-    events = EventWriter(_log_of_this_process(run_dir))
+    # Of the processes that share a job, the first speaks for all.
+    events = EventWriter(own_directory(run_dir, rank))
     run = Run(
         dir=run_dir,
         events=events,
@@ -41,18 +48,18 @@ def main(run_dir: Path) -> int:
     engine = import_module(f"engines.{body['engine']}")
     resume_step = getattr(engine, "resume_step", checkpoint_step)(run)
     events.emit("started", attempt=run.attempt, pid=os.getpid(), resume_step=resume_step)
-    try:
-        if os.environ.get("RANK", "0") == "0":
-            look_around(recipe, run_dir, events)
-        engine.run(recipe, run)
-    except Exception as error:
-        traceback.print_exc()
-        hint = error.hint if isinstance(error, RecipeError) else ""
-        if isinstance(error, ModuleNotFoundError):
-            hint = "`pip install 'tunedeck[train]'` brings the training stack"
-        text = error.message if isinstance(error, RecipeError) else f"{type(error).__name__}: {error}"
-        events.emit("failed", error=text, hint=hint, traceback=traceback.format_exc())
-        return 1
+    with ExitStack() as connections:
+        try:
+            wait_for_others = _joined(connections) if recipe.parallelism == "shared" else None
+            if rank == 0:
+                look_around(recipe, run_dir, events)
+            engine.run(recipe, run)
+            if wait_for_others is not None:
+                wait_for_others()
+        except Exception as error:
+            # Before the connections are closed, which the other processes would see as errors of their own.
+            _report(error, events)
+            return 1
     if run.stopped_early:
         events.emit("stopped")
         return STOPPED
@@ -60,14 +67,24 @@ def main(run_dir: Path) -> int:
     return 0
 
 
-def _log_of_this_process(run_dir: Path) -> Path:
-    """Of the processes that `accelerate launch` starts for one job, the first speaks for all."""
-    rank = int(os.environ.get("RANK", "0"))
-    if rank == 0:
-        return run_dir
-    own = run_dir / f"process-{rank}"
-    own.mkdir(exist_ok=True)
-    return own
+def _joined(connections: ExitStack) -> Callable[[], None] | None:
+    """Connects the processes that share a job, until the stack is closed. Gives what waits for all of them."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return None
+    from engines.distributed.world import joined_world
+
+    return connections.enter_context(joined_world()).wait
+
+
+def _report(error: Exception, events: EventWriter) -> None:
+    traceback.print_exc()
+    hint = error.hint if isinstance(error, RecipeError) else ""
+    if isinstance(error, ModuleNotFoundError):
+        hint = "`pip install 'tunedeck[train]'` brings the training stack"
+    text = error.message if isinstance(error, RecipeError) else f"{type(error).__name__}: {error}"
+    fields = {"error": text, "hint": hint, "traceback": traceback.format_exc()}
+    if not report_failure(fields):
+        events.emit("failed", **fields)
 
 
 # vLLM and data loaders import the main module again in their own processes.

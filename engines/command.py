@@ -6,7 +6,7 @@ directory in `$TUNEDECK_RUN_DIR` and may append events (see `engines/events.py`)
 """
 
 import os
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -30,6 +30,8 @@ Word = Annotated[str, BeforeValidator(_word)]
 
 class Recipe(BaseRecipe):
     """A program with its arguments."""
+
+    parallelism: ClassVar[Literal["one", "shared", "own"]] = "own"
 
     engine: Literal["command"]
     argv: list[Word] = Field(min_length=1)

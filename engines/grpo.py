@@ -27,6 +27,7 @@ class Recipe(GrpoRecipe):
     """Reinforcement learning with verifiable rewards on a task's questions."""
 
     outputs: ClassVar[tuple[str, ...]] = ("model",)
+    parallelism: ClassVar[Literal["one", "shared", "own"]] = "shared"
 
     engine: Literal["grpo"]
 
@@ -38,6 +39,7 @@ def run(recipe: Recipe, run: Run) -> None:
 
     from transformers import set_seed
 
+    from engines.distributed.world import World
     from engines.modeling.loading import choose_device, lineage, load_model, load_tokenizer, save_model
     from engines.modeling.tokens import end_token_ids
     from engines.prompts.rendering import resolve_prefill
@@ -52,7 +54,8 @@ def run(recipe: Recipe, run: Run) -> None:
     from engines.training.rollouts import Rollouts
 
     check_reporters(recipe.report_to)
-    meter = Meter(run.dir)
+    world = World()
+    meter = Meter(run.dir, writes=world.leads)
     for text in recipe.remarks():
         run.events.message(text, "warning")
     device = choose_device(recipe.device)
@@ -98,6 +101,8 @@ def run(recipe: Recipe, run: Run) -> None:
             "`max_completion_length`",
         )
     changed = postflight.check_trained(model, before, run.events)
+    if not world.leads:
+        return
     model = without_reference(without_autocast(model).eval())
     save_model(model, tokenizer, run.model, made_from)
     postflight.check_saved(model, tokenizer, run.model, list(prompts[:8]))

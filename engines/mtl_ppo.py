@@ -2,7 +2,7 @@
 
 A policy and a critic learn from completions of every task in each step. The gradients of the tasks become one by the
 method of the recipe: pooled, equally weighted, PCGrad, or others; all beside a placebo, and with statistics of what
-conflicts that are calibrated against noise. Several processes share a job: one for each of its GPUs, or those of `accelerate launch`.
+conflicts that are calibrated against noise. Several processes may share a job, one for each of its GPUs.
 """
 
 from typing import ClassVar, Literal
@@ -15,6 +15,7 @@ class Recipe(MtlPpoRecipe):
     """Reinforcement learning of several tasks of the suite at once: PPO with gradient surgery."""
 
     outputs: ClassVar[tuple[str, ...]] = ("model",)
+    parallelism: ClassVar[Literal["one", "shared", "own"]] = "shared"
 
     engine: Literal["mtl_ppo"]
 
@@ -29,11 +30,10 @@ def resume_step(run: Run) -> int | None:
 
 def run(recipe: Recipe, run: Run) -> None:
     """Questions, models, training, and the policy that is left."""
+    from engines.distributed.world import joined_world
     from engines.ppo.finishing import finish, snapshot
     from engines.ppo.setting_up import set_up
     from engines.sandbox import Layer, open_sandbox
-    from engines.surgery.distributed import joined_world
-    from engines.surgery.processes import others_started, processes_for
     from engines.surgery.torchjd_methods import check_installed
 
     for text in recipe.remarks():
@@ -42,7 +42,6 @@ def run(recipe: Recipe, run: Run) -> None:
     required = recipe.data.require_sandbox
     with (
         open_sandbox(Layer[required] if required else None) as sandbox,
-        others_started(run.dir, processes_for(recipe.trainer.processes)),
         joined_world() as world,
     ):
         trainer = set_up(recipe, run, world, sandbox)

@@ -20,6 +20,7 @@ class Recipe(SupervisedRecipe):
     """Supervised fine-tuning of a model on a task's worked solutions."""
 
     outputs: ClassVar[tuple[str, ...]] = ("model",)
+    parallelism: ClassVar[Literal["one", "shared", "own"]] = "shared"
 
     engine: Literal["sft"]
     stage: Literal["prep", "full"] = "full"
@@ -32,6 +33,7 @@ class Recipe(SupervisedRecipe):
 
 def run(recipe: Recipe, run: Run) -> None:
     """Load, check, train, check, save."""
+    from engines.distributed.world import World
     from engines.tasks.loading import load_examples
     from engines.training.budget import Meter
     from engines.training.solutions import worked_solutions
@@ -41,7 +43,7 @@ def run(recipe: Recipe, run: Run) -> None:
     examples = worked_solutions(recipe.task, recipe.traces, count, run)
     dev = load_examples(recipe.task, "dev")[: recipe.eval_samples] if recipe.eval_steps else []
     about = {"engine": "sft", "recipe": recipe.model_dump(mode="json", by_alias=True)}
-    meter = Meter(run.dir)
+    meter = Meter(run.dir, writes=World().leads)
     record = train_supervised(recipe, run, examples, dev, stage=recipe.stage, about=about, meter=meter)
     if record is not None:
         meter.budget.emit(run.events)

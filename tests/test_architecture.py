@@ -16,6 +16,7 @@ HEAVY = {"torch", "transformers", "trl", "peft", "vllm", "datasets", "accelerate
 CONTROL_PLANE = [
     *(f"engines.{engine}" for engine in ENGINES),
     "engines.recipe.expand",
+    "engines.distributed.launcher",
     "engines.events",
     "engines.statistics.intervals",
     "store.database",

@@ -15,6 +15,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
+from engines.distributed.world import World
 from engines.generation.context import context_length
 from engines.modeling.adapter_shape import check_all_linear, check_same_shape
 from engines.modeling.sources import (
@@ -36,7 +37,7 @@ Chain = Literal["continue", "merge"]
 
 
 def choose_device(device: Device) -> torch.device:
-    """The recipe's device; `auto` is the GPU that the job was given, else the CPU."""
+    """The recipe's device; `auto` is the GPU that the job was given, else the CPU. Of several processes each has one."""
     if device == "cuda" and not torch.cuda.is_available():
         raise RecipeError(
             "device: `cuda` was asked for, but this process sees no GPU",
@@ -44,12 +45,13 @@ def choose_device(device: Device) -> torch.device:
         )
     if device == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
-    if torch.cuda.device_count() > 1:
+    processes, seen = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), torch.cuda.device_count()
+    if processes != seen:
         raise RecipeError(
-            f"resources.gpus: the job was given {torch.cuda.device_count()} GPUs, and this engine uses one",
-            hint="set `resources: {gpus: 1}`",
+            f"resources.gpus: the job was given {seen} GPUs, and its {processes} processes use one each",
+            hint=f"set `resources: {{gpus: {processes}}}`, or `device: cpu`",
         )
-    return torch.device("cuda")
+    return torch.device("cuda", int(os.environ["LOCAL_RANK"])) if processes > 1 else torch.device("cuda")
 
 
 def load_tokenizer(block: ModelBlock, run: Run) -> Any:
@@ -153,7 +155,9 @@ def _with_adapter(source: Source, block: ModelBlock, lora: LoraBlock, chain: Cha
             check_all_linear(model, source.adapter)
         return model
     if source.adapter is not None:
-        source = _save_merged(source, block, run.model / MERGED_DIR)
+        with World().leader_first():
+            _save_merged(source, block, run.model / MERGED_DIR)
+        source = Source(name=MERGED_DIR, weights=str(run.model / MERGED_DIR))
     config = LoraConfig(**lora.model_dump(), task_type="CAUSAL_LM")
     try:
         return get_peft_model(_base(source, block), config)
@@ -164,13 +168,12 @@ def _with_adapter(source: Source, block: ModelBlock, lora: LoraBlock, chain: Cha
         ) from error
 
 
-def _save_merged(source: Source, block: ModelBlock, directory: Path) -> Source:
+def _save_merged(source: Source, block: ModelBlock, directory: Path) -> None:
     # A retry finds the merged weights of the first attempt: the fresh adapter must meet the same base.
     if not directory.is_dir():
         partial = directory.with_name(directory.name + ".partial")
         _merged(source, block).save_pretrained(partial)
         partial.rename(directory)
-    return Source(name=MERGED_DIR, weights=str(directory))
 
 
 def _merged(source: Source, block: ModelBlock) -> Any:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from engines.distributed.world import World
 from engines.ppo.advantage import gae, group_relative, token_rewards, whiten
 from engines.ppo.batches import Batch, Row, by_unit, collate, compared_groups, micro_batches, response_mask
 from engines.ppo.fields import MtlPpoRecipe
 from engines.ppo.losses import kl_estimate
 from engines.ppo.policy import ActorCritic
-from engines.surgery.distributed import World
 
 
 @dataclass

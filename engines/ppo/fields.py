@@ -148,8 +148,6 @@ class TrainerBlock(Block):
     """The mean over tasks, or the mean over questions."""
     early_stopping_mode: Mode = "max"
     """Whether more or less of it is better."""
-    processes: int | None = Field(None, ge=1, le=64)
-    """Processes that share the job. Null: one for each GPU that it was given."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: slower, far less memory."""
 
@@ -209,6 +207,11 @@ class MtlPpoRecipe(BaseRecipe):
         if self.rollout.use_vllm and self.lora is None:
             raise ValueError(
                 "`rollout.use_vllm` needs `lora`: vLLM is given the adapter at each step, not all weights"
+            )
+        if self.rollout.use_vllm and self.resources.process_count > 1:
+            raise ValueError(
+                "`rollout.use_vllm` needs `resources: {gpus: 1}`: vLLM takes the connections between the "
+                f"{self.resources.process_count} processes of this job for its own"
             )
         return self
 

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from engines.distributed.world import World
 from engines.ppo.batches import by_unit, micro_batches, mini_batches, placebo_units
 from engines.ppo.experience import Experience, Observer
 from engines.ppo.fields import MtlPpoRecipe
 from engines.ppo.losses import Total, aggregate, kl_estimate, policy_loss, total_of, value_loss
 from engines.ppo.optimizer import Optimizer
-from engines.surgery.distributed import World
 from engines.surgery.gramian import groups_of
 from engines.surgery.methods import Method, Situation
 from engines.surgery.rows import Rows, collect, gramian_of_halves, operate, pooled

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from engines.distributed.world import World
 from engines.generation.completion import Completion
 from engines.generation.generator import Generator, Request, complete
 from engines.ppo.batches import Row
@@ -13,7 +14,6 @@ from engines.prompts.rendering import render_prompt, token_ids
 from engines.prompts.spec import PromptSpec
 from engines.recipe.blocks import SamplingBlock
 from engines.suite.item import Item, SuiteGrade
-from engines.surgery.distributed import World
 
 _GRADED_AT_ONCE = 8
 
@@ -61,7 +61,7 @@ class Rollout:
             (place, self._row(*asked[place], place, completion, grade))
             for place, completion, grade in zip(places, completions, grades, strict=True)
         ]
-        everything = [pair for part in self._world.gather_objects(made) for pair in part]  # type: ignore[attr-defined]
+        everything = [pair for part in self._world.gather_objects(made) for pair in part]
         return [row for _, row in sorted(everything, key=lambda pair: pair[0])]
 
     def prompt(self, item: Item) -> str:

@@ -1,12 +1,11 @@
 """From a recipe to a trainer with everything in it, in the order in which things can be wrong."""
 
-import os
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from transformers import set_seed
 
+from engines.distributed.world import World
 from engines.generation.context import context_length
 from engines.generation.hf import HfGenerator
 from engines.generation.open import check_vllm_is_installed
@@ -27,7 +26,6 @@ from engines.suite.catalog import suite_task
 from engines.suite.item import Item, SuiteGrade
 from engines.suite.prompting import suite_prompt
 from engines.suite.rows import verdict_of
-from engines.surgery.distributed import World
 from engines.training import preflight
 
 
@@ -38,7 +36,7 @@ def set_up(recipe: MtlPpoRecipe, run: Run, world: World, sandbox: Sandbox) -> Tr
             f"rollout.use_vllm: vLLM takes the connections between the {world.size} processes of this job for its own",
             hint="give the job one GPU (`resources: {gpus: 1}`), or set `rollout.use_vllm: false`",
         )
-    device = _device(recipe, world)
+    device = choose_device(recipe.device)
     tokenizer = load_tokenizer(recipe.model, run)
     set_seed(run.seed)  # fresh adapters start from random numbers, the same in every process
     model = load_model(
@@ -122,15 +120,6 @@ def _questions(recipe: MtlPpoRecipe, run: Run, rollout: Rollout, model: Any) -> 
     if questions.shared:
         run.events.message(f"{questions.shared} validation questions are also trained on", "warning")
     return questions
-
-
-def _device(recipe: MtlPpoRecipe, world: World) -> torch.device:
-    """Of several processes each has the GPU of its number."""
-    if world.size > 1 and recipe.device != "cpu" and torch.cuda.is_available():
-        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-        torch.cuda.set_device(device)
-        return device
-    return choose_device(recipe.device)
 
 
 def _grader(sandbox: Sandbox) -> Callable[[Item, str], SuiteGrade]:

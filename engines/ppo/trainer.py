@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
+from engines.distributed.world import World
 from engines.modeling.loading import save_model
 from engines.modeling.sources import moved
 from engines.ppo.batches import Row
@@ -25,7 +26,6 @@ from engines.ppo.questions import Questions
 from engines.ppo.reporting import SurgeryLog, experience_figures, validation_figures
 from engines.ppo.rollout import Rollout
 from engines.run import Run
-from engines.surgery.distributed import World
 
 _PROGRESS_EVERY = 0.25
 

@@ -242,6 +242,9 @@ class ResourcesBlock(Block):
     """Run it through Slurm, with this profile of `config.yaml`; `gpus` are those of one node there. Null: this machine."""
     time: Length | None = None
     """Longest that Slurm lets one attempt run, like `4h`; the next goes on from the checkpoint. Null: the profile's."""
+    processes: int | None = Field(None, ge=1, le=1024)
+    """Processes that share the work of one job. Null: one for each GPU, one on the CPU. A CPU job takes one slot, however
+    many of them share its threads."""
 
     @model_validator(mode="after")
     def _shares_a_card(self) -> "ResourcesBlock":
@@ -258,6 +261,28 @@ class ResourcesBlock(Block):
         if self.slurm is None and self.time is not None:
             raise ValueError("`time` is Slurm's limit and needs `slurm`; on this machine there is `timeout`")
         return self
+
+    @model_validator(mode="after")
+    def _gives_each_process_a_device(self) -> "ResourcesBlock":
+        if self.processes is None or self.gpus == 0:
+            return self
+        if self.gpus == "auto" and self.processes > 1:
+            raise ValueError(
+                f"`processes: {self.processes}` needs `gpus: {self.processes}`, or `gpus: 0` for a job on the CPU; `auto` "
+                "is one GPU at most"
+            )
+        if self.gpus != "auto" and self.processes != self.gpus:
+            raise ValueError(
+                f"`processes: {self.processes}` with `gpus: {self.gpus}`: each process computes on one GPU, so that both "
+                "numbers must be the same; leave `processes` out"
+            )
+        return self
+
+    @property
+    def process_count(self) -> int:
+        """Processes of a job whose engine can share its work."""
+        by_gpus = self.gpus if isinstance(self.gpus, int) else 1
+        return self.processes or max(1, by_gpus)
 
 
 def _as_list(value: object) -> object:
@@ -293,6 +318,8 @@ class BaseRecipe(Block):
 
     outputs: ClassVar[tuple[str, ...]] = ()
     """What other jobs can take from this engine with `{from: job}`: `model`, `traces`, `vector`."""
+    parallelism: ClassVar[Literal["one", "shared", "own"]] = "one"
+    """Whether a job of this engine is one process, may be shared by several, or starts what it likes by itself."""
 
     seed: int = Field(42, ge=0, lt=2**31)
     """Seed of everything random in the job."""
@@ -320,6 +347,19 @@ class BaseRecipe(Block):
         if value is not None:
             time_of(value, 0.0)
         return value
+
+    @model_validator(mode="after")
+    def _has_as_many_processes_as_it_can_use(self) -> Self:
+        resources = self.resources
+        if self.parallelism == "own" and resources.processes is not None:
+            raise ValueError("`resources.processes`: a program of your own starts its processes itself")
+        if self.parallelism == "one" and resources.process_count > 1:
+            name = "processes" if resources.processes else "gpus"
+            raise ValueError(
+                f"`resources.{name}: {resources.process_count}`: this engine is one process on one GPU; set "
+                "`resources: {gpus: 1}`, or `gpus: 0` for the CPU"
+            )
+        return self
 
     @model_validator(mode="after")
     def _has_fallbacks_that_work(self) -> Self:

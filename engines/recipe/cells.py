@@ -104,7 +104,17 @@ def _evaluation(
     block = trained.get("model")
     block = block if isinstance(block, dict) else {}
     model = {key: block[key] for key in INHERITED_BY_ITS_MODEL if key in block} | {"from": name}
-    return merged(merged(defaults, inherited), own) | {"engine": "eval", "model": model}
+    taken = merged(defaults, inherited)
+    if isinstance(taken.get("resources"), dict):
+        taken["resources"] = _of_one_process(taken["resources"])
+    return merged(taken, own) | {"engine": "eval", "model": model}
+
+
+def _of_one_process(resources: dict[str, Any]) -> dict[str, Any]:
+    """What an evaluation takes over of a training on several GPUs, or of several processes: one."""
+    alone = {key: value for key, value in resources.items() if key != "processes"}
+    several = isinstance(alone.get("gpus"), int) and alone["gpus"] > 1
+    return alone | {"gpus": 1} if several else alone
 
 
 def _combinations(matrix: Any, path: KeyPath, report: Report) -> Iterator[dict[str, Any]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engines.surgery.distributed import World
+from engines.distributed.world import World
 from engines.surgery.gramian import Range, combine, flatten, gramian, overlap
 from engines.surgery.methods import Method, Situation, decide
 from engines.surgery.statistics import Part

@@ -25,9 +25,9 @@ class Algorithm(TrainingRecipe):
     num_generations: int = Field(8, ge=2)
     """Completions of each question, compared with each other (G)."""
     per_device_train_batch_size: int = Field(8, ge=1)
-    """Completions in one forward pass."""
+    """Completions in one forward pass of one process."""
     gradient_accumulation_steps: int = Field(8, ge=1)
-    """Forward passes for one optimizer step; the product of both is its completions."""
+    """Forward passes for one optimizer step; the product of both, and of the processes, is its completions."""
     steps_per_generation: int | None = Field(None, ge=1)
     """Forward passes for which completions are generated at once. Null: one optimizer step's."""
     num_iterations: int = Field(1, ge=1)
@@ -110,8 +110,9 @@ class Algorithm(TrainingRecipe):
 
     @property
     def prompts_per_generation(self) -> int:
-        """Questions in one generation batch."""
-        return self.per_device_train_batch_size * self.micro_batches // self.num_generations
+        """Questions in one generation batch, of all processes."""
+        rows = self.per_device_train_batch_size * self.micro_batches
+        return rows // self.num_generations * self.resources.process_count
 
     @property
     def on_policy(self) -> bool:

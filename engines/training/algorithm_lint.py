@@ -30,9 +30,15 @@ def warnings(recipe: "Algorithm") -> list[str]:
 def _errors(recipe: "Algorithm") -> Iterator[str]:
     rows = recipe.per_device_train_batch_size * recipe.micro_batches
     times = "steps_per_generation" if recipe.steps_per_generation else "gradient_accumulation_steps"
+    in_each = " in each process" if recipe.resources.process_count > 1 else ""
+    if recipe.use_vllm and recipe.resources.process_count > 1:
+        yield (
+            f"`use_vllm` needs `resources: {{gpus: 1}}`: vLLM takes the connections between the "
+            f"{recipe.resources.process_count} processes of this job for its own"
+        )
     if rows % recipe.num_generations:
         yield (
-            f"one generation batch has {rows} completions (`per_device_train_batch_size` times `{times}`), "
+            f"one generation batch has {rows} completions{in_each} (`per_device_train_batch_size` times `{times}`), "
             f"which are not whole groups of {recipe.num_generations} (`num_generations`)"
         )
     elif recipe.train_samples is not None and recipe.train_samples < recipe.prompts_per_generation:

@@ -48,9 +48,13 @@ class Budget:
 
 
 class Meter:
-    """A budget that is being spent. `save` adds this attempt's wall time, and is cheap enough for every checkpoint."""
+    """A budget that is being spent. `save` adds this attempt's wall time, and is cheap enough for every checkpoint.
 
-    def __init__(self, run_dir: Path) -> None:
+    Of several processes one `writes`; all are told the same.
+    """
+
+    def __init__(self, run_dir: Path, *, writes: bool = True) -> None:
+        self._writes = writes
         self._path = run_dir / FILE_NAME
         self._ledger = run_dir / LEDGER
         self.budget = Budget(**json.loads(self._path.read_text())) if self._path.is_file() else Budget()
@@ -65,7 +69,8 @@ class Meter:
             for key, made in entries.items()
             if key not in self._entries
         ]
-        append_lines(self._ledger, new)
+        if self._writes:
+            append_lines(self._ledger, new)
         self._entries |= {str(entry["key"]): entry for entry in new}
         self._sum_up()
 
@@ -86,6 +91,8 @@ class Meter:
         now = time.monotonic()
         self.budget.seconds = round(self.budget.seconds + now - self._counted, 3)
         self._counted = now
+        if not self._writes:
+            return
         partial = self._path.with_suffix(".partial")
         partial.write_text(json.dumps(asdict(self.budget)))
         partial.replace(self._path)

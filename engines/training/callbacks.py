@@ -6,6 +6,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
+from engines.distributed.world import World
 from engines.run import Run
 from engines.training.budget import Meter
 
@@ -113,13 +114,15 @@ class EventCallback(TrainerCallback):
 
 
 class StopOnRequest(TrainerCallback):
-    """After SIGTERM, saves a checkpoint and ends training at the next step."""
+    """After SIGTERM, saves a checkpoint and ends training at the next step: the same in all processes of the job."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
         self._saved_step = 0
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        # The signal reaches one process before the other, and whoever stopped first would leave the others waiting.
+        self.run.stop_requested = World().agree(self.run.stop_requested)
         if self.run.stop_requested:
             control.should_save = True
             control.should_training_stop = True

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from engines.generation.generator import complete, requests_for
+from engines.generation.generator import requests_for
 from engines.generation.hf import HfGenerator
+from engines.generation.together import complete_together
 from engines.prompts.rendering import render_prompt
 from engines.prompts.spec import PromptSpec
 from engines.recipe.blocks import SamplingBlock
@@ -20,11 +21,11 @@ def dev_accuracies(
     max_new_tokens: int,
     batch_size: int = 32,
 ) -> dict[str, float]:
-    """Share of the examples that greedy decoding gets right, in the right format and in any."""
+    """Share of the examples that greedy decoding gets right, in the right format and in any. All processes share the work."""
     prompts = [render_prompt(tokenizer, spec, example.question) for example in examples]
     sampling = SamplingBlock(max_new_tokens=max_new_tokens)
     generator = HfGenerator(model, tokenizer, batch_size)
-    completions = complete(generator, requests_for(prompts, 1), sampling, spec.stop, seed=0)
+    completions = complete_together(generator, requests_for(prompts, 1), sampling, spec.stop, seed=0)
     grades = [
         grade(spec.prefill + completion.text, example.answer, spec, completion.terminated)
         for example, completion in zip(examples, completions, strict=True)

@@ -9,9 +9,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from engines.distributed.world import World
 from engines.generation.append_only import append_lines, read_lines
 from engines.generation.completion import Completion
-from engines.generation.generator import Generator, complete, requests_for
+from engines.generation.generator import Generator, requests_for
+from engines.generation.together import complete_together
 from engines.prompts.spec import PromptSpec
 from engines.recipe.blocks import SamplingBlock
 from engines.rewards.verifiable import correct, well_formed
@@ -53,7 +55,7 @@ class Prober:
     def solved(self, prompts: Sequence[str], examples: Sequence[Example], samples: int) -> list[int]:
         """How many of the completions of each question are right, in the right format."""
         requests = requests_for(prompts, samples)
-        completions = complete(self.generator, requests, self.sampling, self.spec.stop, self.seed)
+        completions = complete_together(self.generator, requests, self.sampling, self.spec.stop, self.seed)
         by_question = {
             example.id: completions[place * samples : (place + 1) * samples]
             for place, example in enumerate(examples)
@@ -88,9 +90,10 @@ def filter_by_difficulty(
     known = {entry["id"]: entry["solved"] for entry in read_lines(run.dir / JOURNAL)}
     kept: list[Question] = []
     drawn = 0
+    world = World()
     waiting = iter(pool)
     while len(kept) < count and (part := list(itertools.islice(waiting, chunk))):
-        if run.stop_requested:
+        if world.agree(run.stop_requested):
             return Filtered(kept, drawn, complete=False)
         for question, solved in _rates(part, known, block.samples, prober, run.dir / JOURNAL):
             if len(kept) < count:
@@ -108,8 +111,9 @@ def _rates(
     if new:
         solved = prober.solved([prompt for _, prompt in new], [example for example, _ in new], samples)
         fresh = {example.id: right for (example, _), right in zip(new, solved, strict=True)}
-        append_lines(
-            journal, ({"id": name, "solved": right, "samples": samples} for name, right in fresh.items())
-        )
+        if World().leads:
+            append_lines(
+                journal, ({"id": name, "solved": right, "samples": samples} for name, right in fresh.items())
+            )
         known |= fresh
     return [(question, known[question[0].id]) for question in part]

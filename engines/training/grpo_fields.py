@@ -1,5 +1,7 @@
 """What a GRPO recipe says beside the algorithm: the model, the reward, the optimisation, and how it is watched."""
 
+from typing import Literal
+
 from pydantic import Field, model_validator
 
 from engines.recipe.blocks import ModelBlock, SamplingBlock, Task
@@ -19,6 +21,9 @@ class GrpoRecipe(Algorithm):
     """What a completion earns."""
     health: HealthBlock = HealthBlock()
     """When a run that learns nothing is ended."""
+    distributed: Literal["ddp"] = "ddp"
+    """How several processes share the training: each has the whole model. FSDP would put it together for every token that is
+    generated, and is not offered."""
     learning_rate: float | None = Field(None, gt=0)
     """Peak learning rate. Null: 1e-5 for an adapter, 1e-6 for all weights."""
     adam_beta2: float = Field(0.999, gt=0, lt=1)

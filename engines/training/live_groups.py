@@ -15,6 +15,7 @@ import torch
 from trl import GRPOTrainer
 
 from engines.recipe.errors import RecipeError
+from engines.training.resume import WholeCheckpoints
 
 TOKEN_MEAN = frozenset({"dapo", "cispo", "vespo", "bnpo"})
 """Losses whose normaliser counts tokens; those of the other losses count rows."""
@@ -28,7 +29,8 @@ _SAME = 1e-6
 REFERENCE = "ref"
 """TRL's name for the frozen copy of the incoming adapter, which the KL term compares with."""
 
-_BUFFER = "generation_batch.pt"
+_BUFFER = "generation_batch{}.pt"
+"""Of each process its own rows."""
 
 
 def dead_groups(rewards: torch.Tensor, num_generations: int) -> torch.Tensor:
@@ -49,11 +51,25 @@ def undiluted(advantages: torch.Tensor, dead: torch.Tensor, weight: torch.Tensor
     return advantages * scale
 
 
+def evened(inputs: dict[str, Any], rows: torch.Tensor, count: int) -> tuple[dict[str, Any], torch.Tensor]:
+    """A batch of which `count` rows are kept, and which: all `rows` (rows,), and others with no token that counts.
+
+    Processes must keep equally many, since TRL compares figures of rows across them. The loss over no row at all would
+    have no gradient: then the first is kept as it is.
+    """
+    if count == 0:
+        return inputs, torch.arange(len(rows), device=rows.device) == 0
+    filling = ~rows & ((~rows).cumsum(0) <= count - int(rows.sum()))
+    mask = torch.where(filling[:, None], 0, inputs["completion_mask"])
+    return inputs | {"completion_mask": mask}, rows | filling
+
+
 def compact(inputs: dict[str, Any], rows: torch.Tensor) -> dict[str, Any]:
     """Only these rows of a batch, without columns that are padding in all of them."""
     length = inputs["completion_mask"].shape[1]
     last = inputs["completion_mask"][rows].any(dim=0).nonzero()
-    stop = int(last.max()) + 1 if len(last) else 1
+    # Where no token counts: one column alone would be taken for figures of whole sequences, which count without a mask.
+    stop = int(last.max()) + 1 if len(last) else min(length, 2)
     start = int(inputs["prompt_mask"][rows].any(dim=0).nonzero().min())
     smaller = {}
     for name, value in inputs.items():
@@ -68,7 +84,7 @@ def compact(inputs: dict[str, Any], rows: torch.Tensor) -> dict[str, Any]:
     return smaller
 
 
-class LiveGroupGRPOTrainer(GRPOTrainer):
+class LiveGroupGRPOTrainer(WholeCheckpoints, GRPOTrainer):
     """TRL's GRPO trainer with undiluted gradients and checkpoints that may fall inside of a generation batch."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -137,10 +153,15 @@ class LiveGroupGRPOTrainer(GRPOTrainer):
         rows = inputs["advantages"].abs() * inputs["completion_mask"].sum(dim=1) > 0
         if self._needs_all_rows or not model.training:
             rows = torch.ones_like(rows)
-        elif not rows.any():
-            rows[0] = True  # the loss is zero, but must have a gradient
+        else:
+            inputs, rows = evened(inputs, rows, int(self.accelerator.gather(rows.sum()).max()))
         loss: torch.Tensor = super()._compute_loss(model, compact(inputs, rows))
         return loss * rows.float().mean() if self.loss_type in ROW_MEAN else loss
+
+    @property
+    def _buffer_name(self) -> str:
+        rank = self.accelerator.process_index
+        return _BUFFER.format(f"_{rank}" if rank else "")
 
     @property
     def _needs_all_rows(self) -> bool:
@@ -154,7 +175,7 @@ class LiveGroupGRPOTrainer(GRPOTrainer):
         if self._step % every and self._buffered_inputs is not None:
             directory = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
             directory.mkdir(parents=True, exist_ok=True)
-            torch.save(self._buffered_inputs, directory / _BUFFER)
+            torch.save(self._buffered_inputs, directory / self._buffer_name)
         super()._save_checkpoint(model, trial)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
@@ -167,7 +188,7 @@ class LiveGroupGRPOTrainer(GRPOTrainer):
         if checkpoint is None:
             return
         self._step = int(checkpoint.rpartition("-")[2]) * self.args.gradient_accumulation_steps
-        buffer = Path(checkpoint) / _BUFFER
+        buffer = Path(checkpoint) / self._buffer_name
         if buffer.is_file():
             self._buffered_inputs = torch.load(buffer, map_location=self.args.device, weights_only=True)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from engines.distributed.world import World
 from engines.prompts.spec import PromptSpec
 from engines.run import Run, write_whole
 from engines.tasks.example import Example
@@ -47,6 +48,7 @@ def run_facts(
         "prompt_hash": prompt.hash(),
         "peak_memory_bytes": peak_memory_bytes(device),
         "device": str(device),
+        "processes": World().size,
         "versions": versions(),
     }
 

@@ -6,13 +6,14 @@ from typing import Any
 
 from transformers import TrainerCallback
 
+from engines.distributed.world import World
 from engines.run import Run
 
 LARGEST_FILE = 16 << 20
 
 
 class RolloutLog(TrainerCallback):
-    """Writes the first group's completions with what they earned. Needs the trainer, which `watch` gives it."""
+    """Writes the first group's completions with what they earned; TRL gathers those of all processes. Needs the trainer, which `watch` gives it."""
 
     def __init__(self, run: Run, count: int) -> None:
         self._path = run.dir / "debug" / f"rollouts_{run.file_stem}.jsonl"
@@ -25,7 +26,7 @@ class RolloutLog(TrainerCallback):
         self._logs = trainer._logs
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **_: Any) -> None:
-        if not self._count or self._logs is None or "reward" not in logs:
+        if not self._count or not World().leads or self._logs is None or "reward" not in logs:
             return
         lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in self._rows(state.global_step)]
         if _size(self._path) + sum(map(len, lines)) > LARGEST_FILE:

@@ -3,7 +3,7 @@
 TRL calls this as its `rollout_func`. What that brings over the trainer's own generation: prompts are exactly those of
 evaluation, a completion ends at the prompt's stop strings, and it depends on the seed and the place in training
 alone. A run that is killed takes what was generated since its last checkpoint from the journal, and repeats only the
-batch that was in flight.
+batch that was in flight. Several processes make the batch together, the same that one would make, and one writes.
 """
 
 import hashlib
@@ -16,9 +16,11 @@ from typing import Any
 
 from transformers import TrainerCallback
 
+from engines.distributed.world import World
 from engines.generation.append_only import append_lines, read_lines
 from engines.generation.completion import Completion
-from engines.generation.generator import Generator, Request, complete
+from engines.generation.generator import Generator, Request
+from engines.generation.together import complete_together
 from engines.prompts.rendering import token_ids
 from engines.prompts.spec import PromptSpec
 from engines.recipe.blocks import SamplingBlock
@@ -51,14 +53,18 @@ class Rollouts(TrainerCallback):
             entry["key"]: [Completion(**fields) for fields in entry["completions"]]
             for entry in read_lines(self._path)
         }
+        self._world = World()
         self._meter = meter
         meter.generated(self._kept)
 
     def __call__(self, prompts: list[str], trainer: Any) -> dict[str, Any]:
         """What TRL wants of a rollout. Rewards are given `text` (with the prefill) and `terminated` as columns."""
-        key = f"{trainer.micro_step} {_digest(prompts)}"
         began = time.monotonic()
-        completions = self._kept.pop(key, None) or self._generate(key, prompts, trainer.micro_step)
+        everybodys = [prompt for part in self._world.gather_objects(prompts) for prompt in part]
+        key = f"{trainer.micro_step} {_digest(everybodys)}"
+        made = self._kept.pop(key, None) or self._generate(key, everybodys, trainer.micro_step)
+        start, end = self._world.share(len(everybodys))
+        completions = made[start:end]
         trainer.measure("generation_seconds", time.monotonic() - began)
         closed = [_closed(completion, trainer.eos_token_ids) for completion in completions]
         return {
@@ -72,12 +78,15 @@ class Rollouts(TrainerCallback):
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """After a checkpoint, nothing before it is needed again."""
-        self._path.unlink(missing_ok=True)
+        if self._world.leads:
+            self._path.unlink(missing_ok=True)
 
     def _generate(self, key: str, prompts: list[str], number: int) -> list[Completion]:
         seed = int.from_bytes(hashlib.sha256(f"{self._seed}/{number}".encode()).digest()[:4], "big") >> 1
-        completions = complete(self._generator, requests(prompts), self._sampling, self._spec.stop, seed)
-        append_lines(self._path, [{"key": key, "completions": [asdict(one) for one in completions]}])
+        wanted = requests(prompts)
+        completions = complete_together(self._generator, wanted, self._sampling, self._spec.stop, seed)
+        if self._world.leads:
+            append_lines(self._path, [{"key": key, "completions": [asdict(one) for one in completions]}])
         self._meter.generated({key: completions})
         return completions
 

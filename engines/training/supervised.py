@@ -16,6 +16,7 @@ from transformers import TrainerCallback, set_seed
 from transformers.trainer_callback import PrinterCallback
 from trl import SFTConfig, SFTTrainer
 
+from engines.distributed.world import World
 from engines.generation.context import check_context
 from engines.modeling.loading import choose_device, lineage, load_model, load_tokenizer, save_model
 from engines.modeling.tokens import end_token_ids
@@ -33,10 +34,15 @@ from engines.training.record import RECORD, run_facts, write_record
 from engines.training.reporting import check_reporters
 from engines.training.resume import train, without_autocast
 from engines.training.rows import TrainingRow, as_dataset, describe_rows, tokenize_rows
+from engines.training.sharding import ShardableTrainer, is_sharded, put_together
 from engines.training.supervised_fields import SupervisedRecipe
 
 Tokenize = Callable[[Any, PromptSpec, Sequence[Example]], Sequence[TrainingRow]]
 """Rows of examples, one each and in their order."""
+
+
+class SupervisedTrainer(ShardableTrainer, SFTTrainer):
+    """TRL's trainer, of one process or several."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +76,12 @@ def train_supervised(
     """Train on the examples, save to `run.model` and, last of all, write `run.json`, which begins with `about`.
 
     `dev` is measured every `eval_steps`. Returns what `run.json` holds, or None when the run was asked to stop before the
-    end. `rounding_is_wanted` turns the refusal of a precision in which almost nothing trains into a warning.
+    end, and in processes other than the first. `rounding_is_wanted` turns the refusal of a precision in which almost nothing trains into a warning.
     """
     ready = prepare(recipe, run, examples, dev, stage=stage, rounding_is_wanted=rounding_is_wanted)
+    _tell_of_repeated_rows(recipe, run, len(ready.rows))
     events = EventCallback(run, meter)
-    trainer = SFTTrainer(
+    trainer = SupervisedTrainer(
         model=ready.model,
         args=SFTConfig(
             **supervised_arguments(recipe, run, ready.device),
@@ -175,9 +182,15 @@ def finish(
     if run.stopped_early:
         return None
 
+    model = ready.model
+    if is_sharded(trainer):
+        model = trained = put_together(trainer, recipe, run, ready.tokenizer)
+    if not World().leads:
+        return None
+    model.to(ready.device)
     changed = postflight.check_trained(trained, before, run.events)
     without_autocast(trained)
-    model = ready.model.eval()
+    model.eval()
     save_model(model, ready.tokenizer, run.model, ready.made_from)
     prompts = [render_prompt(ready.tokenizer, ready.spec, example.question) for example in ready.examples[:8]]
     postflight.check_saved(model, ready.tokenizer, run.model, prompts)
@@ -199,6 +212,16 @@ def finish(
     return record
 
 
+def _tell_of_repeated_rows(recipe: SupervisedRecipe, run: Run, rows: int) -> None:
+    """Several processes take whole batches, the last of an epoch filled up with its first rows."""
+    size = World().size
+    repeated = -rows % (recipe.per_device_train_batch_size * size)
+    if size > 1 and repeated and not recipe.packing:
+        run.events.message(
+            f"{repeated} of {rows} rows are seen once more in every epoch, so that all {size} processes get whole batches"
+        )
+
+
 def _checked_rows(
     recipe: SupervisedRecipe,
     run: Run,
@@ -214,11 +237,16 @@ def _checked_rows(
     fitting = preflight.drop_long_rows(rows, recipe.max_length, recipe.drop_long)
     if len(fitting) < len(rows):
         run.events.message(f"left out {len(rows) - len(fitting)} of {len(rows)} rows as too long", "warning")
+    if World().leads:
+        _show(run, tokenizer, spec, fitting, stage)
+    return fitting
+
+
+def _show(run: Run, tokenizer: Any, spec: PromptSpec, rows: Sequence[TrainingRow], stage: str) -> None:
     shown = run.dir / "debug" / f"{stage}_{run.file_stem}_train.txt"
     shown.parent.mkdir(exist_ok=True)
-    shown.write_text(describe_rows(tokenizer, spec, fitting), encoding="utf-8")
+    shown.write_text(describe_rows(tokenizer, spec, rows), encoding="utf-8")
     run.events.emit("artifact", name="training_rows", path=str(shown.relative_to(run.dir)))
-    return fitting
 
 
 def _those_of(rows: Sequence[TrainingRow], examples: Sequence[Example]) -> list[Example]:
@@ -231,6 +259,7 @@ def supervised_arguments(recipe: SupervisedRecipe, run: Run, device: torch.devic
     """Fields of `TrainingArguments`."""
     return {
         **shared_arguments(recipe, run, device),
+        "fsdp": recipe.distributed == "fsdp" or None,
         "num_train_epochs": recipe.num_train_epochs,
         "max_steps": recipe.max_steps,
         "learning_rate": recipe.peak_learning_rate,

@@ -366,17 +366,15 @@ def test_two_processes_under_accelerate_come_to_what_one_comes_to(uninterrupted,
     _two_alike(*uninterrupted, directory)
 
 
-def test_a_worker_starts_the_other_processes_itself_and_ends_with_them(uninterrupted, tmp_path):
-    body = recipe(trainer={"total_epochs": 3, "save_freq": 1, "processes": 2})
+def test_two_processes_of_our_launcher_come_to_what_one_comes_to(uninterrupted, tmp_path):
+    body = recipe(resources={"gpus": 0, "processes": 2})
     directory = _prepared(tmp_path / "two", body)
-    command = [sys.executable, "-P", "-m", "engines", str(directory)]
+    command = [sys.executable, "-P", "-m", "engines.distributed.launcher", str(directory), "2"]
     done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     _two_alike(*uninterrupted, directory)
 
 
-def test_vllm_and_several_processes_are_refused_together_and_nothing_is_left_waiting(tmp_path):
-    body = recipe(trainer={"processes": 2}, rollout={"use_vllm": True})
-    command = [sys.executable, "-P", "-m", "engines", str(_prepared(tmp_path / "refused", body))]
-    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=250)
-    assert done.returncode == 1 and "takes the connections between the 2 processes" in done.stderr
+def test_vllm_and_several_processes_are_refused_together():
+    with pytest.raises(ValidationError, match="takes the connections between the 2 processes"):
+        recipe(resources={"gpus": 2}, rollout={"use_vllm": True})

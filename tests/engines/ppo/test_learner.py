@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from engines.distributed.world import World
 from engines.mtl_ppo import Recipe
 from engines.ppo.advantage import whiten
 from engines.ppo.batches import placebo_units, response_mask
@@ -13,7 +14,6 @@ from engines.ppo.experience import Experience, Observer
 from engines.ppo.learner import Learner
 from engines.ppo.losses import entropies, kl_estimate, token_logps
 from engines.ppo.policy import ActorCritic
-from engines.surgery.distributed import World
 
 WORLD = World()
 

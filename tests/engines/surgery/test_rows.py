@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from engines.surgery.distributed import World
+from engines.distributed.world import World
 from engines.surgery.gramian import flatten, gramian, groups_of, overlap, unflatten
 from engines.surgery.methods import Situation
 from engines.surgery.rows import collect, gramian_of_halves, operate, pooled

@@ -53,6 +53,7 @@ def one_step(kind, tiny_model, folder, prompts, reward_funcs=reward, rollout_fun
     """The gradient of one optimizer step, and what was logged."""
     seen = Gradients()
     accumulation = options.pop("gradient_accumulation_steps", 1)
+    shares = accumulation * options.pop("processes", 1)
     arguments = GRPOConfig(
         output_dir=str(folder),
         use_cpu=True,
@@ -65,7 +66,7 @@ def one_step(kind, tiny_model, folder, prompts, reward_funcs=reward, rollout_fun
         logging_steps=1,
         max_grad_norm=0,
         num_generations=2,
-        per_device_train_batch_size=2 * len(prompts) // accumulation,
+        per_device_train_batch_size=2 * len(prompts) // shares,
         gradient_accumulation_steps=accumulation,
         max_completion_length=16,
         shuffle_dataset=False,
@@ -204,7 +205,7 @@ def test_a_batch_without_its_dead_rows_is_smaller_in_both_directions():
     assert smaller["importance_sampling_ratio"].shape == (2, 1)
     assert smaller["num_items_in_batch"] == 9
     nothing = batch | {"completion_mask": torch.zeros(3, 4)}
-    assert compact(nothing, torch.tensor([True, False, False]))["completion_ids"].shape == (1, 1)
+    assert compact(nothing, torch.tensor([True, False, False]))["completion_ids"].shape == (1, 2)
 
 
 @pytest.mark.parametrize("loss", ["dapo", "grpo", "bnpo"])

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from engines.surgery.distributed import World
+from engines.distributed.world import World
 from engines.surgery.gramian import groups_of
 from engines.surgery.rows import collect, gramian_of_halves, operate, pooled
 
-HERE = runpy.run_path(str(Path(__file__).with_name("test_rows.py")))
+HERE = runpy.run_path(str(Path(__file__).parent.parent / "surgery" / "test_rows.py"))
 
 
 def everything(method="pcgrad", granularity="global"):
@@ -40,7 +40,7 @@ def everything(method="pcgrad", granularity="global"):
 def worker(rank, size, port, results, method, granularity):
     import os
 
-    from engines.surgery.distributed import joined_world
+    from engines.distributed.world import joined_world
 
     os.environ |= {
         "RANK": str(rank),

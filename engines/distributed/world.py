@@ -10,10 +10,18 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+from engines.distributed.launcher import MEETING_SOCKET
+
+PATIENCE = timedelta(hours=2)
+"""How long one process waits for another that lives. One that has died ends its job at once."""
+
+Kind = TypeVar("Kind")
 
 
 class World:
@@ -31,11 +39,7 @@ class World:
 
     def sum(self, tensor: Tensor) -> Tensor:
         """The sum over all processes, in place."""
-        if self.size > 1 and tensor.device.type == "cpu" and dist.get_backend() == "nccl":
-            moved = tensor.cuda()
-            dist.all_reduce(moved)
-            tensor.copy_(moved)
-        elif self.size > 1:
+        if self.size > 1:
             dist.all_reduce(tensor)
         return tensor
 
@@ -45,17 +49,26 @@ class World:
             return flag
         return bool(self.sum(torch.tensor([float(flag)])).item())
 
-    def gather_objects(self, mine: object) -> list[object]:
+    def gather_objects(self, mine: Kind) -> list[Kind]:
         """What each process has, in order of rank."""
         if self.size == 1:
             return [mine]
-        found: list[object] = [None] * self.size
+        found: list[Any] = [None] * self.size
         dist.all_gather_object(found, mine)
         return found
 
     def wait(self) -> None:
         if self.size > 1:
             dist.barrier()
+
+    @contextmanager
+    def leader_first(self) -> Iterator[None]:
+        """What the first process does in this block, for example writing files, the others find done."""
+        if not self.leads:
+            self.wait()
+        yield
+        if self.leads:
+            self.wait()
 
     def share(self, columns: int) -> tuple[int, int]:
         """The columns that this process keeps: start and stop."""
@@ -78,14 +91,34 @@ class World:
 
 @contextmanager
 def joined_world() -> Iterator[World]:
-    """The processes that were started for this job, `accelerate launch`'s or `torchrun`'s too; alone, if there are none."""
+    """The processes that were started for this job, by us or by `accelerate launch` or `torchrun`; alone, if there are none."""
     joins = int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized()
     if joins:
-        backend = "nccl" if torch.cuda.is_available() else "gloo"
+        backend = "gloo"
+        if torch.cuda.is_available():
+            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
+            backend = "cpu:gloo,cuda:nccl"  # what is agreed on between steps need not wait for the GPU
         # Rollouts of one process may take long after those of another are done.
-        dist.init_process_group(backend, timeout=timedelta(hours=2))
+        dist.init_process_group(backend, timeout=PATIENCE, **_meeting_place())
     try:
         yield World()
     finally:
         if joins:
             dist.destroy_process_group()
+
+
+def _meeting_place() -> dict[str, Any]:
+    """Where the processes find each other: at the socket that our launcher listens on already, so that no other job can
+    have taken its number meanwhile; else where the environment says."""
+    if MEETING_SOCKET not in os.environ:
+        return {}
+    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    store = dist.TCPStore(  # type: ignore[attr-defined]
+        os.environ["MASTER_ADDR"],
+        int(os.environ["MASTER_PORT"]),
+        size,
+        is_master=rank == 0,
+        timeout=PATIENCE,
+        master_listen_fd=int(os.environ[MEETING_SOCKET]) if rank == 0 else None,
+    )
+    return {"store": store, "rank": rank, "world_size": size}

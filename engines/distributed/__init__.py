@@ -1,0 +1,1 @@
+"""Several processes that run one job: who starts them, how they agree, and how their job ends."""
