@@ -28,7 +28,7 @@ def ingest(database: Database, job: Job, *, max_batches: int | None = None, unti
         lines, end = events.read_lines(path, offset, min(BATCH_BYTES, size - offset))
         if end == offset:
             break
-        good = [event for event in events.parse(lines) if event is not None and _is_sound(event)]
+        good = [event for event in events.parse(lines) if event is not None and is_sound(event)]
         if len(good) < len(lines):
             log.warning("job %d: %d unreadable lines before byte %d", job.id, len(lines) - len(good), end)
         record(database, job.id, offset, end, good, unreadable=len(lines) - len(good))
@@ -36,7 +36,7 @@ def ingest(database: Database, job: Job, *, max_batches: int | None = None, unti
     return lines_read
 
 
-def _is_sound(event: dict[str, Any]) -> bool:
+def is_sound(event: dict[str, Any]) -> bool:
     """Whether the store can take an event: any program may write to the file, and one bad line must not stop the rest."""
     checks = _CHECKS.get(event["kind"], _MESSAGE)
     return all(check(event.get(name)) for name, check in checks.items())

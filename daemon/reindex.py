@@ -14,15 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from daemon.__main__ import take_lock
-from daemon.ingest import ingest
+from daemon.gpus.watch import FILE_NAME as SAMPLES_NAME
+from daemon.ingest import ingest, is_sound
 from daemon.launch import exit_file, process_file
 from daemon.records import read_record
 from daemon.supervisor import LAUNCH_NAME
+from engines import events
 from engines.recipe.document import read_document
 from engines.recipe.errors import RecipeError
-from store import jobs, paths, rebuild
+from store import jobs, paths, rebuild, results
 from store.database import Database, StoreError, open_database
 from store.rebuild import Bounds
+from store.samples import record_samples
 
 FOUND = "found"
 """The experiment of jobs whose own is not known."""
@@ -72,6 +75,8 @@ def reindex(home: Path) -> Rebuilt:
     database = open_database(home, new)
     try:
         records, unreadable = rebuild.read_submissions(home)
+        if lost := rebuild.restore_standing(database):
+            unreadable.append(lost)
         rebuilt.unreadable = [str(path) for path in unreadable]
         bounds: dict[int, Bounds] = {}
         for record in records:
@@ -90,6 +95,7 @@ def reindex(home: Path) -> Rebuilt:
             if _add_attempts(database, job):
                 rebuilt.adopted.append(job.id)
             rebuilt.lines += _read_events(database, job.id, bounds.get(job.id, []))
+            _read_samples(database, job.id)
             rebuilt.jobs += 1
     finally:
         database.close()
@@ -110,6 +116,18 @@ def _read_events(database: Database, job_id: int, bounds: Bounds) -> int:
         lines += ingest(database, jobs.get_job(database, job_id), until=offset)
     rebuild.count_as_attempt(database, job_id, last)
     return lines + ingest(database, jobs.get_job(database, job_id))
+
+
+def _read_samples(database: Database, job_id: int) -> None:
+    """What the daemon has observed of the job's cards, each sample with the attempt that ran then."""
+    try:
+        lines = (database.run_dir(job_id) / SAMPLES_NAME).read_bytes().splitlines()
+    except FileNotFoundError:
+        return
+    claimed = [(attempt.claimed_at, attempt.number) for attempt in results.list_attempts(database, job_id)]
+    for event in (event for event in events.parse(lines) if event is not None and is_sound(event)):
+        attempt = max((number for at, number in claimed if at <= event["time"]), default=1)
+        record_samples(database, [(job_id, attempt, [event])])
 
 
 def _add_attempts(database: Database, job: jobs.Job) -> bool:

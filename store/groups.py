@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import case, func, select
 from sqlalchemy.dialects.sqlite import insert
 
+from store import journal
 from store.database import Database
 from store.schema import ACTIVE, WAITING, groups, jobs
 
@@ -27,6 +28,7 @@ def set_group(database: Database, name: str, **changes: Any) -> None:
     with database.write() as connection:
         statement = insert(groups).values(name=name, **values)
         connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=changes or values))
+        journal.write_standing(connection, database.home)
 
 
 def list_groups(database: Database) -> list[Group]:

@@ -2,8 +2,9 @@
 
     experiments/<id>.json            the submission: recipe, provenance, jobs and who needs whom; written once
     experiments/<id>.journal.jsonl   one line for every change of a job: its row, its attempt, what it holds
+    experiments/standing.json        what is not of one experiment: groups and schedules, as they are
 
-A submission is in place before it is committed, and a change is appended right after it is committed. What workers
+A submission and what stands are in place before they are committed, and a change is appended right after it is committed. What workers
 report is not here: it stands in `events.jsonl` of the run directories. Rows are written down as they are, so that a new
 column needs nothing here.
 """
@@ -17,7 +18,9 @@ import orjson
 from sqlalchemy import Connection, Row, bindparam, select
 
 from store import faults, paths
-from store.schema import attempts, dependencies, experiments, gpu_reservations, jobs
+from store.schema import attempts, dependencies, experiments, gpu_reservations, groups, jobs, schedules
+
+STANDING = (groups, schedules)
 
 Lines = dict[int, list[bytes]]
 """Lines to append, by experiment."""
@@ -67,18 +70,21 @@ def write_submission(connection: Connection, home: Path, experiment_id: int) -> 
             for noted in connection.info[_CHANGED].pop(job_id, [])
         ],
     }
-    path = paths.submission(home, experiment_id)
-    path.parent.mkdir(mode=0o700, exist_ok=True)
     # A submission that was rolled back may have left one of this number, and changes of its jobs.
     paths.journal(home, experiment_id).unlink(missing_ok=True)
-    temporary = path.with_suffix(".tmp")
-    file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        _write_all(file, orjson.dumps(record))
-    finally:
-        os.close(file)
-    temporary.rename(path)
+    _replace(paths.submission(home, experiment_id), record)
     faults.point("submit.recorded")
+
+
+def write_standing(connection: Connection, home: Path) -> None:
+    """Puts groups and schedules on file as this transaction leaves them. OSError when there is no room.
+
+    Before the commit: a schedule that is found on file with a time that was queued already would be queued twice.
+    """
+    _replace(
+        paths.standing(home),
+        {str(table.name): [_plain(row) for row in connection.execute(select(table))] for table in STANDING},
+    )
 
 
 def collect(connection: Connection) -> Lines:
@@ -152,6 +158,18 @@ def _plain(row: Row[Any]) -> dict[str, Any]:
     return {
         str(name): value for name, value in row._mapping.items()
     }  # SQLAlchemy has a text class of its own
+
+
+def _replace(path: Path, content: dict[str, Any]) -> None:
+    """The whole file or none."""
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        _write_all(file, orjson.dumps(content))
+    finally:
+        os.close(file)
+    temporary.rename(path)
 
 
 def _write_all(file: int, data: bytes) -> None:

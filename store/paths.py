@@ -45,6 +45,11 @@ def journal(home: Path, experiment_id: int) -> Path:
     return home / "experiments" / f"{experiment_id}.journal.jsonl"
 
 
+def standing(home: Path) -> Path:
+    """Groups and schedules; see `store/journal.py`."""
+    return home / "experiments" / "standing.json"
+
+
 def cache(home: Path) -> Path:
     """What runs share and can make again: completions. It may be deleted at any time."""
     return home / "cache"

@@ -79,6 +79,22 @@ def read_submissions(home: Path) -> tuple[list[dict[str, Any]], list[Path]]:
     return records, unreadable
 
 
+def restore_standing(database: Database) -> Path | None:
+    """Puts groups and schedules back. Returns the file when it cannot be read."""
+    path = paths.standing(database.home)
+    try:
+        content = orjson.loads(path.read_bytes())
+        rows = {table: list(content[table.name]) for table in journal.STANDING}
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, KeyError):
+        return path
+    with database.write() as connection:
+        for table, found in rows.items():
+            _insert(connection, table, found)
+    return None
+
+
 def restore(database: Database, record: Mapping[str, Any]) -> dict[int, Bounds]:
     """Puts a submission back, with what has become of its jobs. Returns how far the events of each attempt go."""
     experiment = record["experiment"]

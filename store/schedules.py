@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from store import journal
 from store.database import Database, StoreError
 from store.experiments import NewJob, insert_experiment
 from store.schema import schedules
@@ -47,6 +48,7 @@ def add_schedule(
     }
     with database.write() as connection:
         key = connection.execute(schedules.insert().values(**row)).inserted_primary_key
+        journal.write_standing(connection, database.home)
     assert key is not None
     return int(key[0])
 
@@ -77,6 +79,7 @@ def queue_due(
         )
         changes = {"last_at": now, "last_experiment_id": experiment_id, "next_at": next_time(row.cron, now)}
         connection.execute(schedules.update().where(schedules.c.id == schedule_id).values(**changes))
+        journal.write_standing(connection, database.home)
         return experiment_id
 
 
@@ -101,6 +104,7 @@ def _change(database: Database, schedule_id: int, statement: Any) -> None:
     with database.write() as connection:
         if not connection.execute(statement.where(schedules.c.id == schedule_id)).rowcount:
             raise _missing(schedule_id)
+        journal.write_standing(connection, database.home)
 
 
 def _missing(schedule_id: int) -> StoreError:
