@@ -24,7 +24,7 @@ from store import jobs, lifecycle, results
 from store.database import DamagedError, Database
 from store.jobs import Job
 from store.lifecycle import Outcome
-from store.schema import ACTIVE, Status
+from store.schema import Status
 
 BATCHES_PER_ROUND = 4  # one chatty job must not keep the others waiting
 
@@ -47,7 +47,7 @@ class Scheduler:
     def tick(self) -> int:
         """One round. Returns how many jobs are active after it."""
         _reap_children()
-        active = jobs.list_jobs(self.database, statuses=ACTIVE)
+        active = jobs.list_active(self.database)
         self.slurm.look(active)
         active = [job for job in active if self._goes_on(job)]
         return len(active) + (0 if self.stopping_jobs else self.schedule())

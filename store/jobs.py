@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, Text, and_, bindparam, cast, func, or_, select
 
 from store.database import Database, StoreError
-from store.schema import FINAL, Status, dependencies, experiments, jobs
+from store.schema import ACTIVE, FINAL, Status, dependencies, experiments, jobs
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,12 @@ def list_jobs(
     return [_job(row) for row in reversed(rows)]
 
 
+def list_active(database: Database) -> list[Job]:
+    """The jobs that have a process, or are about to, by id: what the daemon asks for in every round."""
+    with database.read() as connection:
+        return [_job(row) for row in connection.execute(_ACTIVE)]
+
+
 def count_by_status(database: Database) -> dict[Status, int]:
     with database.read() as connection:
         rows = connection.execute(select(jobs.c.status, func.count()).group_by(jobs.c.status)).all()
@@ -134,6 +140,7 @@ def _job(row: Row[Any]) -> Job:
     return Job(**values | {"status": Status(values["status"])})
 
 
+_ACTIVE = _job_query().where(jobs.c.status.in_(ACTIVE)).order_by(jobs.c.id)
 _ONE_JOB = _job_query().where(jobs.c.id == bindparam("job_id"))
 
 

@@ -11,7 +11,6 @@ from daemon.gpus.survey import Survey, survey
 from daemon.gpus.watch import SAMPLE_SECONDS, watch
 from store import jobs, lifecycle, machine, results
 from store.database import Database
-from store.schema import ACTIVE
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +57,7 @@ class Desk:
     def _running(self) -> list[GpuJob]:
         """The jobs that hold cards."""
         found = []
-        for job in jobs.list_jobs(self.database, statuses=ACTIVE):
+        for job in jobs.list_active(self.database):
             first, *_ = attempts = results.list_attempts(self.database, job.id)
             if devices := attempts[-1].devices:
                 process = attempts[-1].process
