@@ -89,7 +89,7 @@ class Cockpit(App[None]):
     slots: reactive[Slots | None] = reactive(None)
     trouble: reactive[str | None] = reactive(None)
     low_bandwidth: reactive[bool] = reactive(False, init=False)
-    bytes_a_second: reactive[int] = reactive(0)
+    bytes_a_second: reactive[float] = reactive(0.0)
     """Measured in low-bandwidth mode alone: showing it costs bytes too."""
 
     def __init__(
@@ -155,7 +155,8 @@ class Cockpit(App[None]):
         self._measure()
 
     def _measure(self) -> None:
-        self.bytes_a_second = round(self.meter.rate()) if self.low_bandwidth else 0
+        # In hundreds: to the byte it would measure, and show, its own display for ever.
+        self.bytes_a_second = round(self.meter.rate(), -2) if self.low_bandwidth else 0
 
     def action_low_bandwidth(self) -> None:
         self.low_bandwidth = not self.low_bandwidth

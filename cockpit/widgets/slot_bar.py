@@ -39,7 +39,7 @@ def _mode(app: App[object]) -> list[tuple[str, str]]:
     if getattr(app, "read_only", False):
         parts.append(("looks only", "bold $warning"))
     if getattr(app, "low_bandwidth", False):
-        parts.append((f"{getattr(app, 'bytes_a_second', 0):,} B/s", "$warning"))
+        parts.append((f"{getattr(app, 'bytes_a_second', 0):,.0f} B/s", "$warning"))
     return [part for mode in parts for part in (mode, ("  ", ""))]
 
 
