@@ -13,19 +13,22 @@ import time
 
 import pytest
 
-OPEN = "import sys; from pathlib import Path; from cockpit.app import run; run(Path(sys.argv[1]))"
+OPEN = (
+    "import sys; from pathlib import Path; from cockpit.app import run; "
+    "run(Path(sys.argv[1]), low_bandwidth='low' in sys.argv)"
+)
 SGR = re.compile(r"\x1b\[([0-9;]*)m")
 
 
 class Terminal:
     """A cockpit behind a pseudo-terminal, and every byte it sends."""
 
-    def __init__(self, home, **environment):
+    def __init__(self, home, *options, **environment):
         plain = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "TUNEDECK_ASCII")}
         self.pid, self.file = pty.fork()
         if self.pid == 0:
             settings = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"} | environment
-            os.execve(sys.executable, [sys.executable, "-c", OPEN, str(home)], plain | settings)
+            os.execve(sys.executable, [sys.executable, "-c", OPEN, str(home), *options], plain | settings)
         fcntl.ioctl(self.file, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
 
     def press(self, keys):
@@ -74,8 +77,8 @@ class Terminal:
 def terminal(database):
     opened = []
 
-    def start(**environment):
-        opened.append(Terminal(database.home, **environment))
+    def start(*options, **environment):
+        opened.append(Terminal(database.home, *options, **environment))
         return opened[-1]
 
     yield start
@@ -98,7 +101,27 @@ def test_nothing_is_sent_when_nothing_changes_and_little_when_a_curve_grows(term
     for step in range(51, 56):
         bench.train(1, step, step)
         sizes.append(len(screen.burst()))
-    assert sum(sizes) / len(sizes) < 4096
+    # There are two looks at the store a second, and 4 KiB.
+    assert sum(sizes) / len(sizes) < 2048
+
+
+@pytest.mark.parametrize(
+    ("options", "bytes_a_second"), [((), 4096), pytest.param(("low",), 1024, marks=pytest.mark.slow)]
+)
+def test_ten_steps_a_second_stay_within_the_budget_of_the_line(terminal, bench, options, bytes_a_second):
+    bench.enqueue("train")
+    bench.train(bench.start(), 1, 200, total=1000)
+    screen = terminal(*options)
+    screen.until(b"running")
+    screen.press(b"\r")
+    screen.until(b"step")
+    screen.until_quiet(6 if options else 1)  # the meter shows itself going to nothing
+    sent, seconds, step = b"", 8, 200
+    for _ in range(10 * seconds):
+        step += 1
+        bench.train(1, step, step, total=1000)
+        sent += screen.during(0.1)
+    assert 0 < len(sent) <= bytes_a_second * seconds
 
 
 def test_no_color_sends_no_colours_and_still_shows_the_cursor(terminal, bench):
