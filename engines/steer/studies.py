@@ -1,6 +1,7 @@
 """What is searched: a study for each direction and kind of schedule, with a space that has no conditions."""
 
 import hashlib
+import os
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -81,7 +82,7 @@ def sampler(seed: int, study: str, number: int) -> Any:
 
 def save_sampler(path: Path, made: Any) -> None:
     """For whoever wants to go on with the study in Optuna itself: whole or absent."""
-    partial = path.with_name(path.name + ".partial")
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")  # helpers write it at the same time
     partial.write_bytes(pickle.dumps(made))
     partial.replace(path)
 
