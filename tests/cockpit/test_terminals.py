@@ -105,9 +105,8 @@ def test_nothing_is_sent_when_nothing_changes_and_little_when_a_curve_grows(term
     assert sum(sizes) / len(sizes) < 2048
 
 
-@pytest.mark.parametrize(
-    ("options", "bytes_a_second"), [((), 4096), pytest.param(("low",), 1024, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("options", "bytes_a_second"), [((), 4096), (("low",), 1024)])
 def test_ten_steps_a_second_stay_within_the_budget_of_the_line(terminal, bench, options, bytes_a_second):
     bench.enqueue("train")
     bench.train(bench.start(), 1, 200, total=1000)

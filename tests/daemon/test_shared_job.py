@@ -48,6 +48,7 @@ def living_in(group: int) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 def test_a_shared_job_is_killed_leaves_nobody_behind_and_goes_on_to_the_numbers_of_one_process(
     database: Database,
     start_daemon: Any,

@@ -356,6 +356,7 @@ def _prepared(directory, body):
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
 
+@pytest.mark.slow
 def test_two_processes_under_accelerate_come_to_what_one_comes_to(uninterrupted, tmp_path):
     directory = _prepared(tmp_path / "two", recipe())
     command = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]

@@ -305,6 +305,7 @@ PLACES = (
 )
 
 
+@pytest.mark.slow
 def test_a_search_that_is_killed_again_and_again_comes_to_the_same_end(
     planted, undisturbed, kill_at, tmp_path
 ):
@@ -418,6 +419,7 @@ def test_a_stop_request_is_heeded_and_the_next_attempt_goes_on(planted, undistur
     assert not attempt.stopped_early and trials_of(directory) == trials_of(undisturbed)
 
 
+@pytest.mark.slow
 def test_without_drafts_the_search_leaves_the_same_files(planted, undisturbed, tmp_path, monkeypatch):
     """And with them, drafts are read in every part of it."""
     seen = []
