@@ -128,7 +128,7 @@ class Cockpit(App[None]):
             self._cells.attach(self._driver)
         self.set_interval(METER_SECONDS, self._measure)
         self.low_bandwidth = self._starts_with_low_bandwidth
-        self.push_screen(QueueScreen(self.feed))
+        self.push_screen(QueueScreen(self.feed, self.view_state))
         self.feed.watch(self, read_slots, lambda: daemon_is_running(self._database.home))
         self.run_worker(self.feed.run, thread=True, group="feed")
 

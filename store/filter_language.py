@@ -224,9 +224,13 @@ def _pattern(field: str | None, text: str) -> Pattern:
     try:
         re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as error:
-        raise FilterError(f"/{pattern}/: {error}", r"Python's regular expressions; `\` before a sign means it") from None
+        raise FilterError(
+            f"/{pattern}/: {error}", r"Python's regular expressions; `\` before a sign means it"
+        ) from None
     if _REPEATS_OF_REPEATS.search(pattern):
-        raise FilterError(f"/{pattern}/ repeats what repeats", "that may take for ever: leave one of the two out")
+        raise FilterError(
+            f"/{pattern}/ repeats what repeats", "that may take for ever: leave one of the two out"
+        )
     return Pattern(field, pattern)
 
 

@@ -26,7 +26,9 @@ def accuracy_of(job_id: Any) -> Any:
 
 def took(now: float) -> Any:
     """Seconds that a job's last attempt took, or has run."""
-    return case((jobs.c.status.in_(ACTIVE), now - jobs.c.started_at), else_=jobs.c.ended_at - jobs.c.started_at)
+    return case(
+        (jobs.c.status.in_(ACTIVE), now - jobs.c.started_at), else_=jobs.c.ended_at - jobs.c.started_at
+    )
 
 
 def condition(node: Node, now: float) -> ColumnElement[bool]:

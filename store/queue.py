@@ -57,6 +57,7 @@ class Sort:
     reverse: bool = False
 
 
+ACTIVITY = Sort()
 SORTS = ("activity", "id", "name", "status", "started", "took", "loss", "accuracy", "priority")
 """Activity: what runs, then what waits in the order it will run, then what ended, newest first."""
 
@@ -65,14 +66,14 @@ def read_rows(
     database: Database,
     *,
     where: Node = EVERYTHING,
-    sort: Sort = Sort(),
+    sort: Sort = ACTIVITY,
     offset: int = 0,
     limit: int | None = None,
     ids: Sequence[int] = (),
 ) -> tuple[int, list[JobRow]]:
     """How many jobs match, and the rows from `offset` on."""
     now = time.time()
-    if where == EVERYTHING and sort == Sort() and not ids:
+    if where == EVERYTHING and sort == ACTIVITY and not ids:
         return _by_activity(database, offset, -1 if limit is None else limit)
     matching = matching_ids(where, now)
     if ids:
@@ -112,6 +113,13 @@ def read_ids(database: Database, where: Node, *, experiment_id: int | None = Non
         return list(connection.execute(query).scalars())
 
 
+def count_active(database: Database, ids: Sequence[int]) -> int:
+    """How many of these jobs run."""
+    with database.read() as connection:
+        running = set(connection.execute(select(jobs.c.id).where(jobs.c.status.in_(ACTIVE))).scalars())
+    return len(running.intersection(ids))
+
+
 def matching_ids(where: Node, now: float) -> Select[Any]:
     """Ids of jobs, to be ordered and cut. The experiments' names are joined where a condition may ask for them."""
     if where == EVERYTHING:
@@ -148,7 +156,9 @@ _LARGEST_FIRST = ("id", "started", "took", "accuracy", "priority")
 _VALUES: dict[str, Any] = {
     "id": lambda now: jobs.c.id,
     "name": lambda now: func.lower(jobs.c.name),
-    "status": lambda now: case({status.value: place for place, status in enumerate(Status)}, value=jobs.c.status),
+    "status": lambda now: case(
+        {status.value: place for place, status in enumerate(Status)}, value=jobs.c.status
+    ),
     "started": lambda now: STARTED,
     "took": took,
     "loss": lambda now: loss_of(jobs.c.id),

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, case, desc, func, select
 from store.database import Database
 from store.filter_language import EVERYTHING, Node
 from store.job_filter import accuracy_of
-from store.queue import JobRow, Sort, matching_ids, order_by, rows_of
+from store.queue import ACTIVITY, JobRow, Sort, matching_ids, order_by, rows_of
 from store.schema import ACTIVE, WAITING, Status, experiments, jobs
 
 
@@ -62,6 +62,9 @@ class Folds:
         return Folds(self.open, self.but ^ {experiment_id})
 
 
+FOLDED = Folds()
+
+
 class _Counts(NamedTuple):
     id: int
     jobs: int
@@ -76,7 +79,7 @@ class _Counts(NamedTuple):
 
 
 def read_tree(
-    database: Database, *, where: Node = EVERYTHING, sort: Sort = Sort(), folds: Folds = Folds(),
+    database: Database, *, where: Node = EVERYTHING, sort: Sort = ACTIVITY, folds: Folds = FOLDED,
     offset: int = 0, limit: int = 300,
 ) -> tuple[int, int, list[TreeRow]]:  # fmt: skip
     """How many lines there are, how many jobs match, and the lines from `offset` on."""

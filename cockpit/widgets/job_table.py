@@ -1,5 +1,6 @@
 """The queue as a table that holds only a window of rows and redraws only the cells that changed."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,11 +13,13 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from cockpit.forecast import Forecast, Span
 from cockpit.keymap import named
 from cockpit.messages import QueueRead
 from cockpit.widgets.cells import Cell, changed_span, to_strip
-from cockpit.widgets.job_columns import Column, columns_for, header_cells, row_cells
-from store.queue import JobRow
+from cockpit.widgets.job_columns import Beside, Column, columns_for, header_cells, row_cells
+from store.queue import JobRow, Sort
+from store.tree import ExperimentRow, TreeRow
 
 WINDOW_ROWS = 300
 """How many rows are read at once; the visible ones are in the middle."""
@@ -27,17 +30,32 @@ class JobTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         f"job-table--{name}"
-        for name in ("header", "cursor", "faint", "running", "succeeded", "failed", "attention", "figure")
+        for name in (
+            "header",
+            "cursor",
+            "strong",
+            "faint",
+            "running",
+            "succeeded",
+            "failed",
+            "attention",
+            "figure",
+        )
     }
 
     BINDINGS: ClassVar[list[BindingType]] = named(
         "jobs",
         Binding("enter", "open", "Open", key_display="enter"),
-        Binding("space", "mark", "Mark", show=False, tooltip="Mark the job for comparing"),
+        Binding(
+            "space", "mark", "Mark", show=False, tooltip="Mark the job; of an experiment, all of its jobs"
+        ),
+        Binding("R", "mark_range", "Mark range", show=False, tooltip="Mark from the last mark to here"),
         Binding("up,k", "move(-1)", "Up", show=False),
         Binding("down,j", "move(1)", "Down", show=False),
         Binding("pageup,ctrl+u", "page(-1)", "Page up", show=False),
         Binding("pagedown,ctrl+d", "page(1)", "Page down", show=False),
+        Binding("left", "fold(False)", "Fold", show=False, tooltip="Hide the jobs of an experiment"),
+        Binding("right", "fold(True)", "Unfold", show=False, tooltip="Show the jobs of an experiment"),
         Binding("home,g", "go(0)", "First job", show=False),
         Binding("end,G", "go(-1)", "Last job", show=False),
     )
@@ -58,21 +76,46 @@ class JobTable(ScrollView, can_focus=True, inherit_bindings=False):
     class Highlighted(Message):
         """The cursor stands on another job, or the job changed."""
 
-        row: JobRow | None
+        row: TreeRow | None
+
+    @dataclass
+    class Folded(Message):
+        """An experiment is to show its jobs, or to hide them."""
+
+        experiment_id: int
+
+    @dataclass
+    class Marking(Message):
+        """Marks that take more than what is in the window: an experiment's jobs, or those from a line to another."""
+
+        experiment_id: int | None = None
+        first: int = 0
+        last: int = 0
+
+    @dataclass
+    class SortChosen(Message):
+        """The title of a column was clicked."""
+
+        column: str
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.count = 0
         self.marked: set[int] = set()
         self._offset = 0
-        self._rows: list[JobRow] = []
+        self.sort = Sort()
+        self.in_tree = False
+        self._rows: list[TreeRow] = []
+        self._anchor: int | None = None
+        self._starts: dict[int, Span] = {}
+        self._ends: dict[int, float] = {}
         self._seconds_left: dict[int, float] = {}
         self._columns: list[Column] = []
         self._drawn: dict[int, list[Cell]] = {}
         self._cursor_id: int | None = None
 
     @property
-    def current(self) -> JobRow | None:
+    def current(self) -> TreeRow | None:
         return self._row(self.cursor)
 
     def show(self, read: QueueRead) -> None:
@@ -82,11 +125,35 @@ class JobTable(ScrollView, can_focus=True, inherit_bindings=False):
         size = Size(0, read.count + 1)
         if self.virtual_size != size:
             self.virtual_size = size
-        places = {row.id: self._offset + index for index, row in enumerate(self._rows)}
+        places = {row.key: self._offset + index for index, row in enumerate(self._rows)}
         place = places.get(self._cursor_id) if self._cursor_id is not None else None
         self.cursor = min(self.cursor if place is None else place, max(self.count - 1, 0))
         self._moved_to(self.cursor)
         self._refresh_changed()
+
+    def expect(self, forecast: Forecast) -> None:
+        """What the lines show of the future."""
+        self._starts = dict(forecast.starts)
+        self._ends = {experiment: span.likely - forecast.at for experiment, span in forecast.ends}
+        self._refresh_changed()
+        self.post_message(self.Highlighted(self.current))
+
+    def start_of(self, row: JobRow) -> Span | None:
+        return self._starts.get(row.id)
+
+    def mark(self, ids: Iterable[int]) -> None:
+        """Marks jobs beside those that are; those that all are marked lose their marks."""
+        chosen = set(ids)
+        self.marked = self.marked - chosen if chosen <= self.marked else self.marked | chosen
+        self._marks_changed()
+
+    def set_marks(self, ids: Iterable[int]) -> None:
+        self.marked = set(ids)
+        self._marks_changed()
+
+    def _marks_changed(self) -> None:
+        self._refresh_changed()
+        self.post_message(self.Highlighted(self.current))
 
     def forget_place(self) -> None:
         """Another filter or order: start at the top."""
@@ -94,14 +161,35 @@ class JobTable(ScrollView, can_focus=True, inherit_bindings=False):
         self.scroll_to(y=0, animate=False)
 
     def action_open(self) -> None:
-        if row := self.current:
+        row = self.current
+        if isinstance(row, JobRow):
             self.post_message(self.Opened(row))
+        elif row:
+            self.post_message(self.Folded(row.id))
+
+    def action_fold(self, open_: bool) -> None:
+        """On a job, to the left means: to its experiment, and fold that."""
+        row = self.current
+        if isinstance(row, ExperimentRow) and row.is_open != open_:
+            self.post_message(self.Folded(row.id))
+        elif isinstance(row, JobRow) and not open_ and self.in_tree:
+            place = next((i for i, one in enumerate(self._rows) if one.key == -row.experiment_id), None)
+            if place is not None:
+                self._go(self._offset + place)
 
     def action_mark(self) -> None:
-        if row := self.current:
+        row = self.current
+        if isinstance(row, JobRow):
+            self._anchor = self.cursor
             self.marked ^= {row.id}
             self._refresh_changed()
             self.action_move(1)
+        elif row:
+            self.post_message(self.Marking(row.id))
+
+    def action_mark_range(self) -> None:
+        anchor = self.cursor if self._anchor is None else self._anchor
+        self.post_message(self.Marking(None, min(anchor, self.cursor), max(anchor, self.cursor)))
 
     def action_move(self, by: int) -> None:
         self._go(self.cursor + by)
@@ -117,6 +205,8 @@ class JobTable(ScrollView, can_focus=True, inherit_bindings=False):
             self._go(self.scroll_offset.y + event.y - 1)
             if event.chain == 2:
                 self.action_open()
+        elif column := self._column_at(event.x):
+            self.post_message(self.SortChosen(column.key))
 
     def on_resize(self) -> None:
         self._columns = columns_for(self.size.width)
@@ -151,7 +241,7 @@ class JobTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def _moved_to(self, place: int) -> None:
         row = self._row(place)
-        self._cursor_id = row.id if row else None
+        self._cursor_id = row.key if row else None
         self.post_message(self.Highlighted(row))
 
     def _refresh_rows(self, *places: int) -> None:
@@ -169,17 +259,36 @@ class JobTable(ScrollView, can_focus=True, inherit_bindings=False):
         if regions:
             self.refresh(*regions)
 
-    def _row(self, place: int) -> JobRow | None:
+    def _column_at(self, x: int) -> Column | None:
+        end = 0
+        for column in self._columns:
+            end += column.width + 1
+            if x < end:
+                return column
+        return None
+
+    def _row(self, place: int) -> TreeRow | None:
         index = place - self._offset
         return self._rows[index] if 0 <= index < len(self._rows) else None
 
     def _cells(self, y: int) -> list[Cell]:
         if y == 0:
-            return header_cells(self._columns) if self.count else []
+            return header_cells(self._columns, self.sort) if self.count else []
         row = self._row(self.scroll_offset.y + y - 1)
         if row is None:
             return []
-        return row_cells(row, self._columns, self._seconds_left.get(row.id), row.id in self.marked)
+        return row_cells(row, self._columns, self._beside(row))
+
+    def _beside(self, row: TreeRow) -> Beside:
+        if isinstance(row, ExperimentRow):
+            return Beside(self._ends.get(row.id) if row.active or row.waiting else None)
+        start = self._starts.get(row.id)
+        return Beside(
+            self._seconds_left.get(row.id),
+            start.likely if start else None,
+            row.id in self.marked,
+            self.in_tree,
+        )
 
     def _style_of(self, paint: str) -> Style:
         return self.get_component_rich_style(f"job-table--{paint}") if paint else self.visual_style.rich_style
