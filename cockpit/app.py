@@ -15,7 +15,6 @@ from textual.theme import Theme
 from cockpit import themes
 from cockpit.ascii_filter import AsciiFilter
 from cockpit.cell_diff import CellDiff
-from cockpit.control import start_daemon
 from cockpit.feed import POLL_SECONDS, Feed
 from cockpit.glyphs import ascii_only
 from cockpit.keymap import KEYMAP_FILE, named, read_keymap
@@ -23,6 +22,9 @@ from cockpit.messages import (
     ChooseRecipe,
     ChooseTheme,
     Compare,
+    ExportJobs,
+    GradeAgain,
+    OpenGroups,
     OpenJob,
     ReadFailed,
     ReadRecovered,
@@ -45,6 +47,7 @@ from engines.recipe.errors import RecipeError
 from store import machine
 from store.database import Database, StoreError, open_database
 from store.machine import daemon_is_running
+from store.schema import ACTIVE
 
 LOW_BANDWIDTH_POLL_SECONDS = 4.0
 """Between two looks at the store where every byte is dear."""
@@ -75,6 +78,8 @@ class Cockpit(App[None]):
         Binding("question_mark", "help", "Help", key_display="?", tooltip="Show every key"),
         Binding("ctrl+p", "command_palette", "Commands", show=False, tooltip="Find a command by name"),
         Binding("D", "start_daemon", "Start daemon", show=False, tooltip="Start the daemon when none runs"),
+        Binding("U", "stop_daemon", "Stop daemon", show=False, tooltip="Stop the daemon; running jobs go on"),
+        Binding("M", "machine", "Machine", show=False, tooltip="GPUs, load, disk and the daemon's health"),
         Binding(
             "B",
             "low_bandwidth",
@@ -180,6 +185,27 @@ class Cockpit(App[None]):
 
         self.push_screen(CompareScreen(self.feed, message.job_ids))
 
+    def on_export_jobs(self, message: ExportJobs) -> None:
+        from cockpit.screens.results_wishes import export
+
+        export(self, message.job_ids)
+
+    def on_grade_again(self, message: GradeAgain) -> None:
+        from cockpit.screens.results_wishes import grade_again
+
+        grade_again(self, message.job_ids)
+
+    def on_open_groups(self, message: OpenGroups) -> None:
+        from cockpit.screens.groups import GroupsScreen
+
+        self.push_screen(GroupsScreen(self.feed))
+
+    def action_machine(self) -> None:
+        from cockpit.screens.machine import MachineScreen
+
+        if not any(isinstance(screen, MachineScreen) for screen in self.screen_stack):
+            self.push_screen(MachineScreen(self.feed))
+
     def on_choose_recipe(self, message: ChooseRecipe) -> None:
         from cockpit.screens.recipes import RecipesScreen
 
@@ -221,5 +247,14 @@ class Cockpit(App[None]):
         if self.slots and self.slots.daemon_running:
             self.notify("A daemon runs already.", timeout=3)
             return
-        self.notify("Starting a daemon...", timeout=2)
-        self.post_message(Wish(lambda database: f"daemon {start_daemon(database)} runs"))
+        from cockpit.screens.daemon_wishes import start
+
+        start(self)
+
+    def action_stop_daemon(self) -> None:
+        from cockpit.screens.daemon_wishes import ask_to_stop
+
+        if self.slots and self.slots.daemon_running:
+            ask_to_stop(self, self.slots.count(*ACTIVE))
+        else:
+            self.notify("No daemon runs.", timeout=3)

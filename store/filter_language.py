@@ -13,8 +13,10 @@ Text becomes a tree of the small classes below; `store/job_filter.py` makes SQL 
 
 import difflib
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from store.schema import ACTIVE, FINAL, WAITING, Status
 
@@ -28,6 +30,7 @@ STATES: dict[str, tuple[Status, ...]] = {
     **{status.value: (status,) for status in Status},
     "waiting": WAITING,
     "active": ACTIVE,
+    "done": (Status.SUCCEEDED,),
     "ended": FINAL,
 }
 FIELDS = ("status", *TEXTS, *NUMBERS, *SPANS)
@@ -222,7 +225,7 @@ def _of_field(field: str, how: str, value: str) -> Node:
 def _pattern(field: str | None, text: str) -> Pattern:
     pattern = text[1:-1] if len(text) > 1 and text.endswith("/") and not text.endswith("\\/") else text[1:]
     try:
-        re.compile(pattern)
+        compiled(pattern)
     except (re.error, OverflowError, RecursionError) as error:
         raise FilterError(
             f"/{pattern}/: {error}", r"Python's regular expressions; `\` before a sign means it"
@@ -232,6 +235,15 @@ def _pattern(field: str | None, text: str) -> Pattern:
             f"/{pattern}/ repeats what repeats", "that may take for ever: leave one of the two out"
         )
     return Pattern(field, pattern)
+
+
+@lru_cache(maxsize=64)
+def compiled(pattern: str) -> "re.Pattern[str]":
+    """Without regard to case. re.error where it is none."""
+    with warnings.catch_warnings():
+        # What may mean something else in a later Python would be written across the screen.
+        warnings.simplefilter("ignore")
+        return re.compile(pattern, re.IGNORECASE)
 
 
 _REPEATS_OF_REPEATS = re.compile(r"[*+}][^()]*\)(?:[*+]|\{\d*,)")

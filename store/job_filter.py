@@ -1,7 +1,5 @@
 """A filter's tree as SQL: ten thousand jobs are sifted where they lie."""
 
-import re
-from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Text, and_, case, cast, false, func, literal, not_, or_, select, true
@@ -53,12 +51,7 @@ def condition(node: Node, now: float) -> ColumnElement[bool]:
 
 def regexp(pattern: str, text: str | None) -> bool:
     """SQLite's REGEXP; registered on each connection."""
-    return text is not None and _compiled(pattern).search(text) is not None
-
-
-@lru_cache(maxsize=64)
-def _compiled(pattern: str) -> "re.Pattern[str]":
-    return re.compile(pattern, re.IGNORECASE)
+    return text is not None and language.compiled(pattern).search(text) is not None
 
 
 def _newest(name: str, job_id: Any) -> Any:

@@ -64,7 +64,8 @@ def read_workload(database: Database) -> Workload:
 
 
 def _task(values: tuple[Any, ...]) -> Task:
-    return Task(*values[:8], Status(values[8]), *values[9:])
+    known: Any = (*values[:8], Status(values[8]), *values[9:])
+    return Task(*known)
 
 
 def _in_recipe(path: str) -> Any:
