@@ -38,12 +38,11 @@ class Load:
 
 @dataclass(frozen=True)
 class DaemonHealth:
-    """`seen_at` and `started_at` in Unix seconds; `memory_mib` of its process, in whole ones."""
+    """`started_at` and `stopped_at` in Unix seconds; `memory_mib` of its process, in whole ones."""
 
     running: bool
     pid: int | None
     started_at: float | None
-    seen_at: float | None
     stopped_at: float | None
     cpu_slots: int | None
     memory_mib: int | None
@@ -105,7 +104,7 @@ def _health(database: Database) -> DaemonHealth:
     told = [(plain_line(line, 300), bool(_TROUBLE.search(line))) for line in lines]
     return DaemonHealth(
         running, daemon.pid if daemon and running else None, daemon.started_at if daemon else None,
-        daemon.seen_at if daemon else None, daemon.stopped_at if daemon else None, daemon.cpu_slots if daemon else None,
+        daemon.stopped_at if daemon else None, daemon.cpu_slots if daemon else None,
         _resident(daemon.pid) if daemon and running else None, tuple(told[-_LOG_LINES:]),
         sum(trouble for _, trouble in told),
     )  # fmt: skip

@@ -57,7 +57,7 @@ def read_workload(database: Database) -> Workload:
         ]
         slots = {
             name: 0 if paused else count
-            for name, count, paused in connection.execute(limits).tuples()
+            for name, count, paused in connection.execute(limits)
             if paused or count is not None
         }
     return Workload(found[0], found[1], found[2], slots)

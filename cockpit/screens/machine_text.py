@@ -69,7 +69,7 @@ def _daemon(daemon: DaemonHealth) -> Iterator[Line]:
         crashed = daemon.pid is None and daemon.started_at is not None and daemon.stopped_at is None
         yield [(f"  ○ none is running: D starts it{when}", "attention")]
         if crashed:
-            yield [(f"  the last one went without a word; it was there at {clock(daemon.seen_at)}", "bad")]
+            yield [("  the last one went without a word: killed, or the machine went down", "bad")]
     else:
         memory = f", {daemon.memory_mib} MiB" if daemon.memory_mib is not None else ""
         yield [

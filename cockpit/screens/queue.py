@@ -64,7 +64,7 @@ class QueueScreen(Screen[None]):
         Binding("E", "move('end')", "Move to the end", show=False, tooltip="Let a waiting job start after all others"),
         Binding("w", "why", "Why", tooltip="Say why a job is waiting"),
         Binding("v,C", "compare", "Compare", tooltip="Compare the marked jobs, or all scored jobs of the experiment"),
-        Binding("x", "export", "Export", show=False, tooltip="Write the metrics of the jobs to a directory"),
+        Binding("X", "export", "Export", show=False, tooltip="Write the metrics of the jobs to a directory"),
         Binding("a", "grade_again", "Grade again", show=False, tooltip="Grade stored completions with the current graders"),
         Binding("n", "new", "New", tooltip="Choose a recipe and queue its jobs"),
         Binding("slash", "filter", "Filter", key_display="/", tooltip="Find jobs by words, fields and regular expressions"),
@@ -328,6 +328,7 @@ class QueueScreen(Screen[None]):
         self._table.set_marks(())
         self._table.focus()
         self.query_one("#filter", Input).value = ""
+        self._change(self._view.filtered(""), top=bool(self._view.text))
 
     @on(Input.Changed, "#filter")
     def _filter_changed(self, event: Input.Changed) -> None:
@@ -339,7 +340,7 @@ class QueueScreen(Screen[None]):
             return
         self._say(Content(FILTER_HELP))
         if view != self._view:
-            self._change(view, top=view.where != self._view.where)
+            self._change(view, top=view.where != self._view.where, keep=False)
 
     def _say(self, content: Content) -> None:
         said = self.query_one("#filter-says", Static)
@@ -348,12 +349,17 @@ class QueueScreen(Screen[None]):
 
     @on(Input.Submitted, "#filter")
     def _filter_submitted(self, event: Input.Submitted) -> None:
+        if event.value != self._view.text:
+            return  # what is wrong with it is still said
         event.input.display = self.query_one("#filter-says").display = False
+        queue_view.leave(self._state, self._view)
         self._table.focus()
 
-    def _change(self, view: QueueView, top: bool = False) -> None:
+    def _change(self, view: QueueView, *, top: bool = False, keep: bool = True) -> None:
+        """Another view of the jobs, kept for the next time unless somebody is still typing it."""
         self._view = view
-        queue_view.leave(self._state, view)
+        if keep:
+            queue_view.leave(self._state, view)
         if top:
             self._offset = 0
             self._table.forget_place()
