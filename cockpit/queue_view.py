@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cockpit.view_state import ViewState
-from store.filter_language import EVERYTHING, FilterError, Node, depends_on_time, parse
+from store.filter_language import parse
+from store.filter_tree import EVERYTHING, FilterError, Node, depends_on_time
 from store.queue import ACTIVITY, SORTS, Sort
 from store.tree import Folds
 

@@ -8,16 +8,28 @@
     age<2h took>30m               since it was submitted; how long it has run
     (acc>0.6 OR loss<0.2) NOT "two words"
 
-Text becomes a tree of the small classes below; `store/job_filter.py` makes SQL of it. No SQL here.
+Text becomes the tree of `store/filter_tree.py`; errors say what is wrong and what is allowed.
 """
 
 import difflib
 import re
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 
+from store.filter_tree import (
+    EVERYTHING,
+    Between,
+    Both,
+    Either,
+    FilterError,
+    Node,
+    Not,
+    Pattern,
+    States,
+    Text,
+    Word,
+)
 from store.schema import ACTIVE, FINAL, WAITING, Status
 
 TEXTS = {"name": "name", "exp": "experiment", "experiment": "experiment", "engine": "engine", "group": "group", "reason": "reason"}  # fmt: skip
@@ -36,76 +48,6 @@ STATES: dict[str, tuple[Status, ...]] = {
 FIELDS = ("status", *TEXTS, *NUMBERS, *SPANS)
 MOST_DEPTH = 20
 
-
-class FilterError(ValueError):
-    """What is wrong with a filter, and what is allowed."""
-
-    def __init__(self, text: str, hint: str) -> None:
-        super().__init__(f"{text}; {hint}")
-        self.text, self.hint = text, hint
-
-
-@dataclass(frozen=True)
-class Word:
-    """Text in any of the columns that people read."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Text:
-    """Text in one column: somewhere in it, or all of it."""
-
-    field: str
-    text: str
-    exact: bool
-
-
-@dataclass(frozen=True)
-class Pattern:
-    """A regular expression, in one column or (None) in the job's or its experiment's name."""
-
-    field: str | None
-    pattern: str
-
-
-@dataclass(frozen=True)
-class States:
-    """One of these statuses; with `held`, or held back."""
-
-    statuses: tuple[Status, ...]
-    held: bool = False
-
-
-@dataclass(frozen=True)
-class Between:
-    """A number within bounds (None: none). A job without the number is not found."""
-
-    field: str
-    low: float | None
-    high: float | None
-    without_ends: bool = False
-
-
-@dataclass(frozen=True)
-class Not:
-    of: "Node"
-
-
-@dataclass(frozen=True)
-class Both:
-    """All of these; of no nodes: every job."""
-
-    nodes: tuple["Node", ...]
-
-
-@dataclass(frozen=True)
-class Either:
-    nodes: tuple["Node", ...]
-
-
-Node = Word | Text | Pattern | States | Between | Not | Both | Either
-EVERYTHING = Both(())
 
 _BARE = r'[^\s()"]+'
 _TOKEN = re.compile(
@@ -128,15 +70,6 @@ def parse(text: str) -> Node:
     if rest:
         raise FilterError("`)` closes nothing", "write `(` before it, or put it into quotes")
     return tree
-
-
-def depends_on_time(node: Node) -> bool:
-    """Whether jobs come and go without anything being written."""
-    if isinstance(node, Between):
-        return node.field in SPANS.values()
-    if isinstance(node, Not):
-        return depends_on_time(node.of)
-    return isinstance(node, Both | Either) and any(map(depends_on_time, node.nodes))
 
 
 _Tokens = list[tuple[str, str]]

@@ -4,8 +4,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Text, and_, case, cast, false, func, literal, not_, or_, select, true
 
-from store import filter_language as language
-from store.filter_language import Node
+from store import filter_tree as tree
+from store.filter_language import compiled
+from store.filter_tree import Node
 from store.schema import ACTIVE, WAITING, experiments, jobs, scores, series
 
 STARTED = case((jobs.c.status.in_(WAITING), None), else_=jobs.c.started_at)
@@ -31,27 +32,27 @@ def took(now: float) -> Any:
 
 def condition(node: Node, now: float) -> ColumnElement[bool]:
     """What a job must be to be found. `now` in Unix seconds: ages count from it."""
-    if isinstance(node, language.Word):
+    if isinstance(node, tree.Word):
         return _word(node.text)
-    if isinstance(node, language.Text):
+    if isinstance(node, tree.Text):
         return _text(node)
-    if isinstance(node, language.Pattern):
+    if isinstance(node, tree.Pattern):
         columns = (_column(node.field),) if node.field else (jobs.c.name, experiments.c.name)
         return or_(*(func.regexp(node.pattern, func.coalesce(column, "")) for column in columns))
-    if isinstance(node, language.States):
+    if isinstance(node, tree.States):
         held = and_(jobs.c.held, jobs.c.status.in_(WAITING)) if node.held else false()
         return or_(jobs.c.status.in_(node.statuses), held)
-    if isinstance(node, language.Between):
+    if isinstance(node, tree.Between):
         return _between(node, now)
-    if isinstance(node, language.Not):
+    if isinstance(node, tree.Not):
         return not_(condition(node.of, now))
     parts = [condition(part, now) for part in node.nodes]
-    return and_(true(), *parts) if isinstance(node, language.Both) else or_(*parts)
+    return and_(true(), *parts) if isinstance(node, tree.Both) else or_(*parts)
 
 
 def regexp(pattern: str, text: str | None) -> bool:
     """SQLite's REGEXP; registered on each connection."""
-    return text is not None and language.compiled(pattern).search(text) is not None
+    return text is not None and compiled(pattern).search(text) is not None
 
 
 def _newest(name: str, job_id: Any) -> Any:
@@ -68,7 +69,7 @@ def _word(word: str) -> ColumnElement[bool]:
     )
 
 
-def _text(node: language.Text) -> ColumnElement[bool]:
+def _text(node: tree.Text) -> ColumnElement[bool]:
     column = func.coalesce(_column(node.field), "")
     found = column == node.text if node.exact else column.icontains(node.text, autoescape=True)
     if node.field == "experiment":
@@ -81,7 +82,7 @@ def _column(field: str) -> ColumnElement[Any]:
     return column
 
 
-def _between(node: language.Between, now: float) -> ColumnElement[bool]:
+def _between(node: tree.Between, now: float) -> ColumnElement[bool]:
     value = _NUMBERS[node.field](now)
     parts = [value.is_not(None)]
     if node.low is not None:

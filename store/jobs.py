@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, Text, and_, bindparam, cast, func, or_, select
 
 from store.database import Database, StoreError
-from store.filter_language import EVERYTHING, Node
+from store.filter_tree import EVERYTHING, Node
 from store.job_filter import condition
 from store.schema import FINAL, Status, dependencies, experiments, jobs
 

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, case, func, select
 
 from store.database import Database
-from store.filter_language import EVERYTHING, Node
+from store.filter_tree import EVERYTHING, Node
 from store.job_filter import STARTED, accuracy_of, condition, loss_of, took
 from store.schema import ACTIVE, FINAL, WAITING, Status, experiments, jobs
 

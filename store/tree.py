@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, case, desc, func, select
 
 from store.database import Database
-from store.filter_language import EVERYTHING, Node
+from store.filter_tree import EVERYTHING, Node
 from store.job_filter import accuracy_of
 from store.queue import ACTIVITY, JobRow, Sort, matching_ids, order_by, rows_of
 from store.schema import ACTIVE, WAITING, Status, experiments, jobs

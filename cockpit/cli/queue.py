@@ -17,7 +17,8 @@ from cockpit.waiting import explain_wait
 from store import jobs as store_jobs
 from store import results
 from store.database import open_database
-from store.filter_language import FilterError, Node, parse
+from store.filter_language import parse
+from store.filter_tree import FilterError, Node
 from store.jobs import Job
 from store.pruning import read_marker
 from store.schema import FINAL, Status

@@ -1,7 +1,7 @@
 """Home: every job of every experiment, live."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import ClassVar
 
@@ -9,63 +9,38 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import Footer, Input, Static
 
-from cockpit import bulk, queue_view
-from cockpit.bulk import Act
+from cockpit import queue_view
 from cockpit.feed import Feed
 from cockpit.figures import Pace
 from cockpit.forecast import Forecast
 from cockpit.keymap import named
-from cockpit.messages import ChooseRecipe, Compare, ExportJobs, GradeAgain, OpenGroups, OpenJob, QueueRead
+from cockpit.messages import ChooseRecipe, OpenGroups, OpenJob, QueueRead
 from cockpit.queue_view import QueueView
-from cockpit.reads import read_forecast, read_queue, read_wait
-from cockpit.screens import queue_wishes
+from cockpit.reads import read_forecast, read_queue
 from cockpit.screens.asking import PickScreen
-from cockpit.screens.panel import PanelScreen
 from cockpit.screens.queue_text import EMPTY, FILTER_HELP, detail
-from cockpit.screens.queue_wishes import Chosen, Reported
+from cockpit.screens.queue_wishes import Chosen
+from cockpit.screens.wish_keys import WishKeys
 from cockpit.view_state import ViewState
 from cockpit.widgets.banner import Banner
 from cockpit.widgets.job_table import WINDOW_ROWS, JobTable
 from cockpit.widgets.lanes import LanesView
 from cockpit.widgets.queue_summary import QueueSummary
 from cockpit.widgets.slot_bar import SlotBar
-from store import reorder, wishes
-from store.filter_language import FilterError
-from store.queue import SORTS, JobRow, Sort, count_active, read_ids
+from store.filter_tree import FilterError
+from store.queue import SORTS, JobRow, Sort, read_ids
 from store.schema import WAITING
 from store.tree import Folds
 
-_CANCEL = "Cancel the job; one that runs stops at a checkpoint"
-_RETRY = "Queue an ended job again; it goes on from its last checkpoint"
-_HOLD = "Hold a waiting job back, or release it"
 
-
-class QueueScreen(Screen[None]):
+class QueueScreen(WishKeys):
     """The table of jobs, a line about the one under the cursor, and wishes by key."""
 
     CSS_PATH = "queue.tcss"
     BINDINGS: ClassVar[list[BindingType]] = named(
         "queue",
-        Binding("c", "cancel", "Cancel", tooltip=_CANCEL),
-        Binding("u", "undo", "Undo", show=False, tooltip="Take back the last cancel of waiting jobs"),
-        Binding("r", "retry", "Retry", tooltip=_RETRY),
-        Binding("h", "hold", "Hold", tooltip=_HOLD),
-        Binding("H", "release", "Release", show=False, tooltip="Let the held job, or all marked ones, start"),
-        Binding("plus,equals_sign", "priority(1)", "Sooner", show=False, key_display="+", tooltip="Raise the priority of waiting jobs"),
-        Binding("minus", "priority(-1)", "Later", show=False, key_display="-", tooltip="Lower the priority of waiting jobs"),
-        Binding("asterisk", "set_priority", "Priority", show=False, key_display="*", tooltip="Give waiting jobs a priority"),
-        Binding("K", "move('up')", "Move up", show=False, tooltip="Let a waiting job start before the one above it"),
-        Binding("J", "move('down')", "Move down", show=False, tooltip="Let a waiting job start after the one below it"),
-        Binding("T", "move('top')", "Move to the top", show=False, tooltip="Let a waiting job start before all others"),
-        Binding("E", "move('end')", "Move to the end", show=False, tooltip="Let a waiting job start after all others"),
-        Binding("w", "why", "Why", tooltip="Say why a job is waiting"),
-        Binding("v,C", "compare", "Compare", tooltip="Compare the marked jobs, or all scored jobs of the experiment"),
-        Binding("X", "export", "Export", show=False, tooltip="Write the metrics of the jobs to a directory"),
-        Binding("a", "grade_again", "Grade again", show=False, tooltip="Grade stored completions with the current graders"),
         Binding("n", "new", "New", tooltip="Choose a recipe and queue its jobs"),
         Binding("slash", "filter", "Filter", key_display="/", tooltip="Find jobs by words, fields and regular expressions"),
         Binding("o", "sort", "Sort", show=False, tooltip="Choose what the jobs are sorted by"),
@@ -78,22 +53,13 @@ class QueueScreen(Screen[None]):
         Binding("escape", "clear", "Clear filter and marks", show=False),
     )  # fmt: skip
 
-    @dataclass
-    class Found(Message):
-        """Jobs that were looked up off the UI, and what to do with them."""
-
-        chosen: Chosen
-        then: Callable[[Chosen], None]
-
     def __init__(self, feed: Feed, state: ViewState) -> None:
-        super().__init__()
-        self._feed, self._state = feed, state
+        super().__init__(feed, queue_view.restore(state))
+        self._state = state
         self._pace = Pace()
-        self._view = queue_view.restore(state)
         self._jobs = 0
         self._offset = 0
         self._forecast = Forecast()
-        self._undoable: Sequence[int] = ()
 
     def compose(self) -> ComposeResult:
         yield SlotBar()
@@ -141,10 +107,6 @@ class QueueScreen(Screen[None]):
         self._table.expect(message.forecast)
         self._show_summary()
 
-    @property
-    def _table(self) -> JobTable:
-        return self.query_one(JobTable)
-
     def _watch(self) -> None:
         self._table.sort, self._table.in_tree = self._view.sort, self._view.folds is not None
         read = partial(read_queue, pace=self._pace, view=self._view, offset=self._offset, limit=WINDOW_ROWS)
@@ -182,91 +144,11 @@ class QueueScreen(Screen[None]):
         if message.column in SORTS:
             self._sort_by(message.column)
 
-    # What the keys are for: the marked jobs, those of the experiment under the cursor, or the job there.
-
-    def _with_chosen(self, then: Callable[[Chosen], None]) -> None:
-        row, marked = self._table.current, sorted(self._table.marked)
-        if not marked and isinstance(row, JobRow):
-            then(Chosen([row.id], row, 0))
-        elif marked or row:
-            self._look_up(marked, None if marked or row is None else row.id, then)
-
-    @work(thread=True, group="chosen", exit_on_error=False)
-    def _look_up(self, ids: Sequence[int], experiment_id: int | None, then: Callable[[Chosen], None]) -> None:
-        database = self._feed.database
-        if experiment_id is not None:
-            ids = read_ids(database, self._view.where, experiment_id=experiment_id)
-        self.post_message(self.Found(Chosen(ids, None, count_active(database, ids)), then))
-
-    def on_queue_screen_found(self, message: Found) -> None:
-        message.then(message.chosen)
-
-    def _each(self, act: Act, verb: str, question: str) -> None:
-        self._with_chosen(lambda chosen: queue_wishes.each(self, chosen, act, verb, question))
-
-    def action_cancel(self) -> None:
-        self._with_chosen(partial(queue_wishes.cancel, self))
-
-    def action_retry(self) -> None:
-        self._each(wishes.retry, "queued again", "Retry")
-
-    def action_hold(self) -> None:
-        row = self._table.current
-        held = not (isinstance(row, JobRow) and not self._table.marked and row.held)
-        self._each(bulk.hold(held), "held" if held else "released", "Hold")
-
-    def action_release(self) -> None:
-        self._each(bulk.hold(False), "released", "Release")
-
-    def action_priority(self, by: int) -> None:
-        self._each(
-            bulk.change_priority(by), "raised" if by > 0 else "lowered", "Raise" if by > 0 else "Lower"
-        )
-
-    def action_set_priority(self) -> None:
-        self._with_chosen(partial(queue_wishes.ask_priority, self))
-
-    def action_undo(self) -> None:
-        if self._undoable:
-            queue_wishes.wish(self, self._undoable, wishes.undo_cancel, "waiting again")
-            self._undoable = ()
-        elif isinstance(row := self._table.current, JobRow):
-            queue_wishes.wish(self, [row.id], wishes.undo_cancel, "waiting again")
-
-    def action_move(self, where: reorder.Where) -> None:
-        if isinstance(row := self._table.current, JobRow):
-            queue_wishes.move(self, row, where)
-
-    def action_why(self) -> None:
-        if isinstance(row := self._table.current, JobRow):
-            read = partial(read_wait, job_id=row.id)
-            self.app.push_screen(PanelScreen(f"Job {row.id}", feed=self._feed, read=read))
-
-    def on_reported(self, message: Reported) -> None:
-        if message.undoable:
-            self._undoable = message.undoable
-        if message.report.refused:
-            self.app.push_screen(PanelScreen("What was refused", queue_wishes.refusals(message.report)))
-
-    def action_compare(self) -> None:
-        self._with_chosen(lambda chosen: self._post(Compare(list(chosen.ids))))
-
-    def action_export(self) -> None:
-        self._with_chosen(lambda chosen: self._post(ExportJobs(list(chosen.ids))))
-
-    def action_grade_again(self) -> None:
-        self._with_chosen(lambda chosen: self._post(GradeAgain(list(chosen.ids))))
-
-    def _post(self, message: Message) -> None:
-        self.post_message(message)
-
     def action_groups(self) -> None:
         self.post_message(OpenGroups())
 
     def action_new(self) -> None:
         self.post_message(ChooseRecipe())
-
-    # How the jobs are looked at.
 
     def action_sort(self) -> None:
         def chosen(place: int | None) -> None:

@@ -6,7 +6,8 @@ import time
 import pytest
 
 from store.database import Database
-from store.filter_language import FIELDS, FilterError, depends_on_time, parse
+from store.filter_language import FIELDS, parse
+from store.filter_tree import FilterError, depends_on_time
 from store.jobs import list_jobs
 from store.lifecycle import NewJob, Outcome, claim, enqueue, finish, mark_running
 from store.queue import SORTS, Sort, read_rows
