@@ -158,3 +158,30 @@ def test_the_daemon_is_started_shown_and_stopped_by_key(visit: Visits, database:
     finally:
         stop_daemon(database, stop_jobs=False, timeout=30)
     assert not machine.daemon_is_running(database.home)
+
+
+@pytest.mark.parametrize("setting", ["NO_COLOR", "TUNEDECK_ASCII"])
+def test_queue_and_machine_hold_without_colours_and_in_ascii(
+    cards: Database, bench: Any, visit: Visits, monkeypatch: pytest.MonkeyPatch, setting: str
+) -> None:
+    monkeypatch.setenv(setting, "1")
+    bench.enqueue("tränen 漢字", experiment="évil\x1b[2J\u202e", gpus=1)
+
+    async def look(person: Any) -> None:
+        await person.sees("GPU 0", "train [x]")
+        await person.press("e", "Z", "A")
+        await person.sees("2 marked", "0/1 done")
+        await person.press("slash", *"age>")
+        await person.sees("lacks a value", "age<2h")
+        await person.press("escape", "o")
+        await person.sees("Sort by")
+        texts = [person.text]
+        await person.press("escape", "M")
+        await person.sees("CPU load", "GiB are free")
+        texts.append(person.text)
+        assert not any("\x1b" in text or "\u202e" in text for text in texts)
+        if setting == "TUNEDECK_ASCII":
+            assert all(text.isascii() for text in texts)
+        assert all(len(line) == 200 for line in texts[-1].splitlines())
+
+    visit(look, (200, 50))
