@@ -22,8 +22,6 @@ from cockpit.messages import (
     ChooseRecipe,
     ChooseTheme,
     Compare,
-    ExportJobs,
-    GradeAgain,
     OpenGroups,
     OpenJob,
     ReadFailed,
@@ -33,6 +31,7 @@ from cockpit.messages import (
     Wish,
     WishGranted,
     WishRefused,
+    WithResults,
 )
 from cockpit.meter import Meter
 from cockpit.palette import KeyCommands, ThemeCommands
@@ -47,7 +46,6 @@ from engines.recipe.errors import RecipeError
 from store import machine
 from store.database import Database, StoreError, open_database
 from store.machine import daemon_is_running
-from store.schema import ACTIVE
 
 LOW_BANDWIDTH_POLL_SECONDS = 4.0
 """Between two looks at the store where every byte is dear."""
@@ -185,15 +183,10 @@ class Cockpit(App[None]):
 
         self.push_screen(CompareScreen(self.feed, message.job_ids))
 
-    def on_export_jobs(self, message: ExportJobs) -> None:
-        from cockpit.screens.results_wishes import export
+    def on_with_results(self, message: WithResults) -> None:
+        from cockpit.screens.results_wishes import WISHES
 
-        export(self, message.job_ids)
-
-    def on_grade_again(self, message: GradeAgain) -> None:
-        from cockpit.screens.results_wishes import grade_again
-
-        grade_again(self, message.job_ids)
+        WISHES[message.wish](self, message.job_ids)
 
     def on_open_groups(self, message: OpenGroups) -> None:
         from cockpit.screens.groups import GroupsScreen
@@ -244,17 +237,11 @@ class Cockpit(App[None]):
             self.push_screen(HelpScreen(help_groups(self.screen)))
 
     def action_start_daemon(self) -> None:
-        if self.slots and self.slots.daemon_running:
-            self.notify("A daemon runs already.", timeout=3)
-            return
         from cockpit.screens.daemon_wishes import start
 
-        start(self)
+        start(self, self.slots)
 
     def action_stop_daemon(self) -> None:
         from cockpit.screens.daemon_wishes import ask_to_stop
 
-        if self.slots and self.slots.daemon_running:
-            ask_to_stop(self, self.slots.count(*ACTIVE))
-        else:
-            self.notify("No daemon runs.", timeout=3)
+        ask_to_stop(self, self.slots)

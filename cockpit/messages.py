@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from textual.message import Message
 
@@ -48,16 +49,10 @@ class Compare(Message):
 
 
 @dataclass
-class ExportJobs(Message):
-    """Ask for a directory and write the metrics of these jobs there."""
+class WithResults(Message):
+    """Export the metrics of these jobs, or grade their stored completions with the current graders."""
 
-    job_ids: list[int]
-
-
-@dataclass
-class GradeAgain(Message):
-    """Grade the stored completions of these jobs with the current graders."""
-
+    wish: Literal["export", "grade again"]
     job_ids: list[int]
 
 

@@ -5,11 +5,12 @@ from typing import Any
 from textual.app import App
 
 from cockpit.control import start_daemon, stop_daemon
-from cockpit.messages import Wish
+from cockpit.messages import Slots, Wish
 from cockpit.screens.asking import PickScreen
 from cockpit.screens.confirm import ConfirmScreen
 from store import paths
 from store.database import Database, StoreError
+from store.schema import ACTIVE
 
 STOP_SECONDS = 120.0
 _WAYS = (
@@ -18,13 +19,20 @@ _WAYS = (
 )
 
 
-def start(app: App[Any]) -> None:
+def start(app: App[Any], slots: Slots | None) -> None:
+    if slots and slots.daemon_running:
+        app.notify("A daemon runs already.", timeout=3)
+        return
     app.notify("Starting a daemon...", timeout=2)
     app.post_message(Wish(lambda database: f"daemon {start_daemon(database)} runs"))
 
 
-def ask_to_stop(app: App[Any], running: int) -> None:
-    """Asks how, and once more before jobs are stopped."""
+def ask_to_stop(app: App[Any], slots: Slots | None) -> None:
+    """Asks how, and once more."""
+    if not (slots and slots.daemon_running):
+        app.notify("No daemon runs.", timeout=3)
+        return
+    running = slots.count(*ACTIVE)
 
     def chosen(place: int | None) -> None:
         if place is None:

@@ -25,7 +25,8 @@ from cockpit.screens.queue_wishes import Chosen
 from cockpit.screens.wish_keys import WishKeys
 from cockpit.view_state import ViewState
 from cockpit.widgets.banner import Banner
-from cockpit.widgets.job_table import WINDOW_ROWS, JobTable
+from cockpit.widgets.job_lines import WINDOW_ROWS, JobLines
+from cockpit.widgets.job_table import JobTable
 from cockpit.widgets.lanes import LanesView
 from cockpit.widgets.queue_summary import QueueSummary
 from cockpit.widgets.slot_bar import SlotBar
@@ -119,7 +120,7 @@ class QueueScreen(WishKeys):
             self._view, self._jobs, waiting, len(self._table.marked), self._forecast
         )
 
-    def on_job_table_window_moved(self, message: JobTable.WindowMoved) -> None:
+    def on_job_lines_window_moved(self, message: JobLines.WindowMoved) -> None:
         self._offset = message.offset
         self._watch()
 
@@ -127,7 +128,7 @@ class QueueScreen(WishKeys):
         row = message.row
         self.post_message(OpenJob(row.id, is_evaluated=row.accuracy is not None and row.loss is None))
 
-    def on_job_table_highlighted(self, message: JobTable.Highlighted) -> None:
+    def on_job_lines_highlighted(self, message: JobLines.Highlighted) -> None:
         shown = self.query_one("#detail", Static)
         row = message.row
         start = self._table.start_of(row) if isinstance(row, JobRow) else None

@@ -83,3 +83,6 @@ def grade_again(app: App[Any], ids: Sequence[int]) -> None:
         return f"{said}; {len(refused)} refused, the first: {refused[0]}" if refused else said
 
     app.post_message(Wish(act))
+
+
+WISHES = {"export": export, "grade again": grade_again}

@@ -14,7 +14,7 @@ from cockpit import bulk
 from cockpit.bulk import Act
 from cockpit.feed import Feed
 from cockpit.keymap import named
-from cockpit.messages import Compare, ExportJobs, GradeAgain
+from cockpit.messages import Compare, WithResults
 from cockpit.queue_view import QueueView
 from cockpit.reads import read_wait
 from cockpit.screens import queue_wishes
@@ -136,10 +136,10 @@ class WishKeys(Screen[None]):
         self._with_chosen(lambda chosen: self._post(Compare(list(chosen.ids))))
 
     def action_export(self) -> None:
-        self._with_chosen(lambda chosen: self._post(ExportJobs(list(chosen.ids))))
+        self._with_chosen(lambda chosen: self._post(WithResults("export", list(chosen.ids))))
 
     def action_grade_again(self) -> None:
-        self._with_chosen(lambda chosen: self._post(GradeAgain(list(chosen.ids))))
+        self._with_chosen(lambda chosen: self._post(WithResults("grade again", list(chosen.ids))))
 
     def _post(self, message: Message) -> None:
         self.post_message(message)
