@@ -1,5 +1,6 @@
 """Every key of the queue: filter, order, marks, experiments, wishes for many, places, why, and what is remembered."""
 
+import fcntl
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from cockpit.view_state import ViewState
-from store import groups, jobs, machine, schedules
+from store import groups, jobs, machine, paths, schedules
 from store.database import Database
 from store.lifecycle import NewJob
 from store.schema import Status
@@ -298,3 +299,25 @@ def test_metrics_are_exported_and_completions_graded_again_by_key(
 
     visit(look, (120, 30))
     assert len((target / "metrics.csv").read_text().splitlines()) == 4
+
+
+def test_the_queue_says_when_it_will_be_empty_and_when_a_job_starts(
+    bench: Any, visit: Visits, database: Database
+) -> None:
+    bench.enqueue(*(f"cell-{number}" for number in range(8)))
+    for _ in range(4):
+        bench.finish(bench.start())  # each took a minute
+    machine.announce(database, 1, [])
+
+    async def look(person: Any) -> None:
+        await person.sees("8 jobs by activity", "empty about")
+        await person.press("j", "j")
+        await person.sees("#7", "starts about")
+        at = [time.strftime("%H:%M", time.localtime(time.time() + 60 * minutes)) for minutes in (1, 2, 3)]
+        assert any(f"starts about {moment}" in person.text for moment in at)
+        bench.enqueue("strange", engine="grpo", experiment="new")
+        await person.sees("empty: unknown, 1 job is like none that has succeeded")
+
+    with paths.daemon_lock(database.home).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        visit(look, (120, 30))
