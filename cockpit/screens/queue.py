@@ -35,6 +35,9 @@ from store.queue import SORTS, JobRow, Sort, read_ids
 from store.schema import WAITING
 from store.tree import Folds
 
+TYPING_SECONDS = 0.15
+"""After a key, until the jobs are filtered anew."""
+
 
 class QueueScreen(WishKeys):
     """The table of jobs, a line about the one under the cursor, and wishes by key."""
@@ -77,6 +80,7 @@ class QueueScreen(WishKeys):
     def on_mount(self) -> None:
         for name in ("#filter", "#filter-says", "#empty"):
             self.query_one(name).display = False
+        self._typing = self.set_timer(TYPING_SECONDS, self._show_summary)
         self._table.focus()
 
     def on_screen_resume(self) -> None:
@@ -208,6 +212,7 @@ class QueueScreen(WishKeys):
     def action_clear(self) -> None:
         for name in ("#filter", "#filter-says"):
             self.query_one(name).display = False
+        self._typing.stop()
         self._table.set_marks(())
         self._table.focus()
         self.query_one("#filter", Input).value = ""
@@ -215,15 +220,24 @@ class QueueScreen(WishKeys):
 
     @on(Input.Changed, "#filter")
     def _filter_changed(self, event: Input.Changed) -> None:
+        self._typing.stop()
+        if self._is_understood(event.value) and event.value != self._view.text:
+            # Half a word finds other jobs than the whole one: those are not looked for in between.
+            self._typing = self.set_timer(TYPING_SECONDS, partial(self._filter, event.value))
+
+    def _is_understood(self, text: str) -> bool:
+        """Says what is wrong with a filter; the jobs stay those of the last one that could be understood."""
         try:
-            view = self._view.filtered(event.value)
+            self._view.filtered(text)
         except FilterError as error:
-            # The jobs stay those of the last filter that could be understood.
             self._say(Content.assemble((f"✗ {error.text}", "$error"), "\n", (error.hint, "$foreground 60%")))
-            return
+            return False
         self._say(Content(FILTER_HELP))
-        if view != self._view:
-            self._change(view, top=view.where != self._view.where, keep=False)
+        return True
+
+    def _filter(self, text: str) -> None:
+        view = self._view.filtered(text)
+        self._change(view, top=view.where != self._view.where, keep=False)
 
     def _say(self, content: Content) -> None:
         said = self.query_one("#filter-says", Static)
@@ -232,10 +246,12 @@ class QueueScreen(WishKeys):
 
     @on(Input.Submitted, "#filter")
     def _filter_submitted(self, event: Input.Submitted) -> None:
-        if event.value != self._view.text:
-            return  # what is wrong with it is still said
-        event.input.display = self.query_one("#filter-says").display = False
+        self._typing.stop()
+        if not self._is_understood(event.value):
+            return
+        self._filter(event.value)
         queue_view.leave(self._state, self._view)
+        event.input.display = self.query_one("#filter-says").display = False
         self._table.focus()
 
     def _change(self, view: QueueView, *, top: bool = False, keep: bool = True) -> None:
