@@ -5,11 +5,11 @@ from dataclasses import replace
 from functools import partial
 from typing import ClassVar
 
-from textual import on, work
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Footer, Static
 
 from cockpit import queue_view
 from cockpit.feed import Feed
@@ -20,23 +20,20 @@ from cockpit.messages import ChooseRecipe, OpenGroups, OpenJob, QueueRead
 from cockpit.queue_view import QueueView
 from cockpit.reads import read_forecast, read_queue
 from cockpit.screens.asking import PickScreen
-from cockpit.screens.queue_text import EMPTY, FILTER_HELP, detail
+from cockpit.screens.queue_text import EMPTY, detail
 from cockpit.screens.queue_wishes import Chosen
 from cockpit.screens.wish_keys import WishKeys
 from cockpit.view_state import ViewState
 from cockpit.widgets.banner import Banner
+from cockpit.widgets.filter_box import FilterBox
 from cockpit.widgets.job_lines import WINDOW_ROWS, JobLines
 from cockpit.widgets.job_table import JobTable
 from cockpit.widgets.lanes import LanesView
 from cockpit.widgets.queue_summary import QueueSummary
 from cockpit.widgets.slot_bar import SlotBar
-from store.filter_tree import FilterError
 from store.queue import SORTS, JobRow, Sort, read_ids
 from store.schema import WAITING
 from store.tree import Folds
-
-TYPING_SECONDS = 0.15
-"""After a key, until the jobs are filtered anew."""
 
 
 class QueueScreen(WishKeys):
@@ -72,15 +69,12 @@ class QueueScreen(WishKeys):
         yield QueueSummary()
         yield JobTable(id="job-table")
         yield Static("", id="empty", markup=False)
-        yield Static(Content(FILTER_HELP), id="filter-says")
-        yield Input(self._view.text, placeholder="e.g.  failed sft !eval", id="filter", compact=True)
+        yield FilterBox(self._view.text)
         yield Static("", id="detail", markup=False)
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
-        for name in ("#filter", "#filter-says", "#empty"):
-            self.query_one(name).display = False
-        self._typing = self.set_timer(TYPING_SECONDS, self._show_summary)
+        self.query_one("#empty").display = False
         self._table.focus()
 
     def on_screen_resume(self) -> None:
@@ -205,54 +199,21 @@ class QueueScreen(WishKeys):
         self.post_message(self.Found(Chosen(read(), None, 0), lambda chosen: then(chosen.ids)))
 
     def action_filter(self) -> None:
-        box = self.query_one("#filter", Input)
-        box.display = self.query_one("#filter-says").display = True
-        box.focus()
+        self.query_one(FilterBox).open()
 
     def action_clear(self) -> None:
-        for name in ("#filter", "#filter-says"):
-            self.query_one(name).display = False
-        self._typing.stop()
+        self.query_one(FilterBox).close("")
         self._table.set_marks(())
         self._table.focus()
-        self.query_one("#filter", Input).value = ""
         self._change(self._view.filtered(""), top=bool(self._view.text))
 
-    @on(Input.Changed, "#filter")
-    def _filter_changed(self, event: Input.Changed) -> None:
-        self._typing.stop()
-        if self._is_understood(event.value) and event.value != self._view.text:
-            # Half a word finds other jobs than the whole one: those are not looked for in between.
-            self._typing = self.set_timer(TYPING_SECONDS, partial(self._filter, event.value))
-
-    def _is_understood(self, text: str) -> bool:
-        """Says what is wrong with a filter; the jobs stay those of the last one that could be understood."""
-        try:
-            self._view.filtered(text)
-        except FilterError as error:
-            self._say(Content.assemble((f"✗ {error.text}", "$error"), "\n", (error.hint, "$foreground 60%")))
-            return False
-        self._say(Content(FILTER_HELP))
-        return True
-
-    def _filter(self, text: str) -> None:
-        view = self._view.filtered(text)
-        self._change(view, top=view.where != self._view.where, keep=False)
-
-    def _say(self, content: Content) -> None:
-        said = self.query_one("#filter-says", Static)
-        if said.content != content:
-            said.update(content)
-
-    @on(Input.Submitted, "#filter")
-    def _filter_submitted(self, event: Input.Submitted) -> None:
-        self._typing.stop()
-        if not self._is_understood(event.value):
-            return
-        self._filter(event.value)
-        queue_view.leave(self._state, self._view)
-        event.input.display = self.query_one("#filter-says").display = False
-        self._table.focus()
+    def on_filter_box_typed(self, message: FilterBox.Typed) -> None:
+        view = self._view.filtered(message.text)
+        if view != self._view or message.done:
+            self._change(view, top=view.where != self._view.where, keep=message.done)
+        if message.done:
+            self.query_one(FilterBox).close(message.text)
+            self._table.focus()
 
     def _change(self, view: QueueView, *, top: bool = False, keep: bool = True) -> None:
         """Another view of the jobs, kept for the next time unless somebody is still typing it."""

@@ -19,10 +19,6 @@ No jobs yet.
 
 From a shell:  tunedeck submit RECIPE.yaml"""
 
-FILTER_HELP = """\
-words !without  status:failed  exp: name: engine: group:  /regex/  OR NOT ( )
-acc>0.5 loss<1 done<50% id:3-9 priority:1 gpus>0 age<2h took>30m  held"""
-
 
 def detail(row: TreeRow, start: Span | None, marked: int) -> Content:
     """Two lines about a job or an experiment: what it is, and why it is as it is."""
