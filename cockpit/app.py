@@ -1,6 +1,7 @@
 """The terminal UI. Textual is imported here and below, and only when the TUI opens."""
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -56,6 +57,8 @@ def run(home: Path, *, read_only: bool = False, low_bandwidth: bool = False) -> 
     """Opens the cockpit on a home directory and returns when the user quits. RecipeError where keymap or themes are wrong."""
     keymap, own_themes = read_keymap(home / KEYMAP_FILE), read_themes(home)
     database = open_database(home)
+    # A key is answered while the feed reads: the interpreter's 5 ms between threads add up to what one can feel.
+    sys.setswitchinterval(0.001)
     try:
         cockpit = Cockpit(
             database, read_only=read_only, low_bandwidth=low_bandwidth, keymap=keymap, own_themes=own_themes
