@@ -1,6 +1,7 @@
 """The terminal UI. Textual is imported here and below, and only when the TUI opens."""
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -15,7 +16,6 @@ from textual.theme import Theme
 from cockpit import themes
 from cockpit.ascii_filter import AsciiFilter
 from cockpit.cell_diff import CellDiff
-from cockpit.control import start_daemon
 from cockpit.feed import POLL_SECONDS, Feed
 from cockpit.glyphs import ascii_only
 from cockpit.keymap import KEYMAP_FILE, named, read_keymap
@@ -23,6 +23,7 @@ from cockpit.messages import (
     ChooseRecipe,
     ChooseTheme,
     Compare,
+    OpenGroups,
     OpenJob,
     ReadFailed,
     ReadRecovered,
@@ -31,6 +32,7 @@ from cockpit.messages import (
     Wish,
     WishGranted,
     WishRefused,
+    WithResults,
 )
 from cockpit.meter import Meter
 from cockpit.palette import KeyCommands, ThemeCommands
@@ -55,6 +57,8 @@ def run(home: Path, *, read_only: bool = False, low_bandwidth: bool = False) -> 
     """Opens the cockpit on a home directory and returns when the user quits. RecipeError where keymap or themes are wrong."""
     keymap, own_themes = read_keymap(home / KEYMAP_FILE), read_themes(home)
     database = open_database(home)
+    # A key is answered while the feed reads: the interpreter's 5 ms between threads add up to what one can feel.
+    sys.setswitchinterval(0.001)
     try:
         cockpit = Cockpit(
             database, read_only=read_only, low_bandwidth=low_bandwidth, keymap=keymap, own_themes=own_themes
@@ -75,6 +79,8 @@ class Cockpit(App[None]):
         Binding("question_mark", "help", "Help", key_display="?", tooltip="Show every key"),
         Binding("ctrl+p", "command_palette", "Commands", show=False, tooltip="Find a command by name"),
         Binding("D", "start_daemon", "Start daemon", show=False, tooltip="Start the daemon when none runs"),
+        Binding("U", "stop_daemon", "Stop daemon", show=False, tooltip="Stop the daemon; running jobs go on"),
+        Binding("M", "machine", "Machine", show=False, tooltip="GPUs, load, disk and the daemon's health"),
         Binding(
             "B",
             "low_bandwidth",
@@ -128,7 +134,7 @@ class Cockpit(App[None]):
             self._cells.attach(self._driver)
         self.set_interval(METER_SECONDS, self._measure)
         self.low_bandwidth = self._starts_with_low_bandwidth
-        self.push_screen(QueueScreen(self.feed))
+        self.push_screen(QueueScreen(self.feed, self.view_state))
         self.feed.watch(self, read_slots, lambda: daemon_is_running(self._database.home))
         self.run_worker(self.feed.run, thread=True, group="feed")
 
@@ -181,6 +187,22 @@ class Cockpit(App[None]):
 
         self.push_screen(CompareScreen(self.feed, message.job_ids))
 
+    def on_with_results(self, message: WithResults) -> None:
+        from cockpit.screens.results_wishes import WISHES
+
+        WISHES[message.wish](self, message.job_ids)
+
+    def on_open_groups(self, message: OpenGroups) -> None:
+        from cockpit.screens.groups import GroupsScreen
+
+        self.push_screen(GroupsScreen(self.feed))
+
+    def action_machine(self) -> None:
+        from cockpit.screens.machine import MachineScreen
+
+        if not any(isinstance(screen, MachineScreen) for screen in self.screen_stack):
+            self.push_screen(MachineScreen(self.feed))
+
     def on_choose_recipe(self, message: ChooseRecipe) -> None:
         from cockpit.screens.recipes import RecipesScreen
 
@@ -219,8 +241,11 @@ class Cockpit(App[None]):
             self.push_screen(HelpScreen(help_groups(self.screen)))
 
     def action_start_daemon(self) -> None:
-        if self.slots and self.slots.daemon_running:
-            self.notify("A daemon runs already.", timeout=3)
-            return
-        self.notify("Starting a daemon...", timeout=2)
-        self.post_message(Wish(lambda database: f"daemon {start_daemon(database)} runs"))
+        from cockpit.screens.daemon_wishes import start
+
+        start(self, self.slots)
+
+    def action_stop_daemon(self) -> None:
+        from cockpit.screens.daemon_wishes import ask_to_stop
+
+        ask_to_stop(self, self.slots)

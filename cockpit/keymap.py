@@ -26,6 +26,8 @@ _PLACES = (
     "cockpit.app",
     "cockpit.screens.compare",
     "cockpit.screens.examples",
+    "cockpit.screens.groups",
+    "cockpit.screens.machine",
     "cockpit.screens.recipes",
 )
 """Modules that bring in everything that has keys."""

@@ -2,20 +2,23 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from textual.message import Message
 
 from cockpit.comparison import Comparison
 from cockpit.cosine_map import CosineMap
+from cockpit.forecast import Forecast
 from cockpit.heat_maps import HeatMap
 from cockpit.studies import Study
 from store.database import Database
 from store.jobs import Job
+from store.lanes import Lane
 from store.metrics import Bucket, Series
-from store.queue import JobRow
 from store.results import Artifact, Attempt, Score, ScoredExample, Transition
 from store.results import Message as Note
 from store.schema import Status
+from store.tree import TreeRow
 
 
 @dataclass
@@ -43,6 +46,19 @@ class Compare(Message):
     """Show jobs side by side."""
 
     job_ids: list[int]
+
+
+@dataclass
+class WithResults(Message):
+    """Export the metrics of these jobs, or grade their stored completions with the current graders."""
+
+    wish: Literal["export", "grade again"]
+    job_ids: list[int]
+
+
+@dataclass
+class OpenGroups(Message):
+    """Show groups and schedules."""
 
 
 @dataclass
@@ -101,12 +117,35 @@ class SlotsRead(Message):
 
 @dataclass
 class QueueRead(Message):
-    """A window of the queue: the rows from `offset` on, of `count` that match, and the seconds left of each."""
+    """A window of the queue: the lines from `offset` on, of `count`, and the seconds left of each job that runs."""
 
     count: int
+    jobs: int
+    """How many jobs match; lines of experiments are none."""
     offset: int
-    rows: list[JobRow]
+    rows: list[TreeRow]
     seconds_left: dict[int, float]
+
+
+@dataclass
+class ForecastRead(Message):
+    """When waiting jobs will start and the queue will be empty."""
+
+    forecast: Forecast
+
+
+@dataclass
+class LanesRead(Message):
+    """The GPUs, and how busy they were."""
+
+    lanes: list[Lane]
+
+
+@dataclass
+class PanelRead(Message):
+    """What a panel shows: lines of cells, plain already."""
+
+    lines: list[list[tuple[str, str]]]
 
 
 @dataclass

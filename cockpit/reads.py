@@ -1,25 +1,33 @@
 """What each screen shows, read from the store: plain functions from a database to a message. The feed calls them."""
 
+import time
 from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 
 from cockpit import cosine_map, heat_maps, studies
 from cockpit.figures import Pace
+from cockpit.forecast import Forecast, forecast
 from cockpit.messages import (
     CurvesRead,
+    ForecastRead,
     HistoryRead,
     JobRead,
     LogRead,
+    PanelRead,
     QueueRead,
     ResultsRead,
     Slots,
     SlotsRead,
 )
-from cockpit.plain_text import plain_lines
+from cockpit.plain_text import plain_line, plain_lines
+from cockpit.queue_view import QueueView
+from cockpit.waiting import explain_wait
 from store import jobs, machine, metrics, results, slurm
 from store.database import Database
-from store.queue import Order, read_rows
+from store.queue import JobRow, read_rows
 from store.schema import ACTIVE, Status
+from store.tree import TreeRow, read_tree
+from store.workload import read_workload
 
 LOG_TAIL_BYTES = 256 * 1024
 
@@ -47,14 +55,39 @@ def _holder(on_card: list[machine.Reservation]) -> int | None:
     return on_card[0].job_id if on_card else None
 
 
-def read_queue(
-    database: Database, pace: Pace, words: Sequence[str], order: Order, offset: int, limit: int
-) -> QueueRead:
-    count, rows = read_rows(database, words=words, order=order, offset=offset, limit=limit)
-    left = {row.id: pace.seconds_left(row) for row in rows if row.status is Status.RUNNING}
-    return QueueRead(
-        count, offset, rows, {job_id: value for job_id, value in left.items() if value is not None}
-    )
+def read_queue(database: Database, pace: Pace, view: QueueView, offset: int, limit: int) -> QueueRead:
+    """A window of the queue; as a tree where there are folds."""
+    rows: list[TreeRow]
+    if view.folds is None:
+        count, found = read_rows(database, where=view.where, sort=view.sort, offset=offset, limit=limit)
+        matching, rows = count, [*found]
+    else:
+        count, matching, rows = read_tree(
+            database, where=view.where, sort=view.sort, folds=view.folds, offset=offset, limit=limit
+        )
+    running = [row for row in rows if isinstance(row, JobRow) and row.status is Status.RUNNING]
+    left = {row.id: seconds for row in running if (seconds := pace.seconds_left(row)) is not None}
+    return QueueRead(count, matching, offset, rows, left)
+
+
+def read_forecast(database: Database) -> ForecastRead:
+    daemon = machine.get_daemon(database)
+    if daemon is None or not machine.daemon_is_running(database.home):
+        return ForecastRead(Forecast(why="no daemon is running"))
+    cards = sum("blocked" not in gpu for gpu in daemon.gpus)
+    return ForecastRead(forecast(read_workload(database), daemon.cpu_slots, cards, time.time()))
+
+
+def read_wait(database: Database, job_id: int) -> PanelRead:
+    """Why a job is waiting, for a panel."""
+    job = jobs.get_job(database, job_id)
+    first, *cards = explain_wait(database, job).split("\n")
+    lines = [
+        [(f"{plain_line(job.name, 200)} is {job.status}", "strong")],
+        [],
+        [(plain_line(first, 1000), "")],
+    ]
+    return PanelRead([*lines, *([(plain_line(card, 300), "muted")] for card in cards)])
 
 
 def read_job(database: Database, pace: Pace, job_id: int) -> JobRead:

@@ -17,6 +17,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from store import faults, journal, paths
+from store.job_filter import regexp
 
 REVISION = "0005"
 """The newest migration. Opening compares it with the file, so that Alembic is only imported when one is due."""
@@ -142,6 +143,7 @@ def _engine(path: Path) -> Engine:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA foreign_keys=ON")
+        connection.create_function("regexp", 2, regexp, deterministic=True)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

@@ -1,5 +1,6 @@
 """Jobs as the rest of Tunedeck reads them."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, Text, and_, bindparam, cast, func, or_, select
 
 from store.database import Database, StoreError
+from store.filter_tree import EVERYTHING, Node
+from store.job_filter import condition
 from store.schema import ACTIVE, FINAL, Status, dependencies, experiments, jobs
 
 
@@ -62,9 +65,15 @@ def list_jobs(
     experiment: str | int | None = None,
     ids: Sequence[int] = (),
     limit: int | None = None,
+    where: Node = EVERYTHING,
 ) -> list[Job]:
-    """Jobs by id. `experiment` is an experiment's number, or as text its name or number. With `limit`, the newest ones."""
+    """Jobs by id. `experiment` is an experiment's number, or as text its name or number. With `limit`, the newest ones.
+
+    `where` is a filter in the words of `store/filter_language.py`, parsed.
+    """
     query = _job_query()
+    if where != EVERYTHING:
+        query = query.where(condition(where, time.time()))
     if statuses:
         query = query.where(jobs.c.status.in_(statuses))
     if isinstance(experiment, int):

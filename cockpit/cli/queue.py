@@ -17,9 +17,18 @@ from cockpit.waiting import explain_wait
 from store import jobs as store_jobs
 from store import results
 from store.database import open_database
+from store.filter_language import parse
+from store.filter_tree import FilterError, Node
 from store.jobs import Job
 from store.pruning import read_marker
 from store.schema import FINAL, Status
+
+
+def _filter(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Node:
+    try:
+        return parse("" if value is None else value)
+    except FilterError as error:
+        raise click.BadParameter(f"{error.text}\nhint: {error.hint}") from error
 
 
 @click.command()
@@ -27,13 +36,28 @@ from store.schema import FINAL, Status
     "--status", "statuses", multiple=True, type=click.Choice([s.value for s in Status]), help="Only these."
 )
 @click.option("--experiment", "-e", help="Only this experiment, by name or number.")
+@click.option(
+    "--filter",
+    "-f",
+    "where",
+    callback=_filter,
+    metavar="WORDS",
+    help="Only what these words find, e.g. 'sft acc>0.5 NOT status:failed', 'name:/seed=[12]$/', 'age<2h'.",
+)
 @click.option("--limit", "-n", type=click.IntRange(1), help="Only the newest N.")
 @json_option
-def jobs(statuses: tuple[str, ...], experiment: str | None, limit: int | None, as_json: bool) -> None:
-    """List jobs, oldest first."""
+def jobs(
+    statuses: tuple[str, ...], experiment: str | None, where: Node, limit: int | None, as_json: bool
+) -> None:
+    """List jobs, oldest first.
+
+    WORDS are what the filter of the terminal UI takes: words (`!word` leaves out), `status:`, `exp:`, `name:`, `engine:`,
+    `group:` and `reason:` with text or /regex/, `acc`, `loss`, `done`, `id`, `priority`, `gpus` and `attempt` with numbers,
+    `age` and `took` with spans such as 2h; joined by AND, OR, NOT and brackets.
+    """
     database = open_database()
     rows = store_jobs.list_jobs(
-        database, statuses=[Status(s) for s in statuses], experiment=experiment, limit=limit
+        database, statuses=[Status(s) for s in statuses], experiment=experiment, limit=limit, where=where
     )
     if as_json:
         print_json([_summary(job) for job in rows])

@@ -1,4 +1,4 @@
-"""Which columns the queue shows at a width, and the cells of a job in them."""
+"""Which columns the queue shows at a width, and the cells of a job or an experiment in them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,8 +10,9 @@ from cockpit.glyphs import STATUS_GLYPHS, progress_bar
 from cockpit.plain_text import plain_line
 from cockpit.widgets.cells import Cell, fit, fit_middle
 from store.jobs import Job
-from store.queue import JobRow
+from store.queue import JobRow, Sort
 from store.schema import Status
+from store.tree import ExperimentRow, TreeRow
 
 STATUS_PAINTS: dict[str, str] = {
     Status.BLOCKED: "faint",
@@ -61,7 +62,9 @@ def columns_for(width: int) -> list[Column]:
     if room >= 120:
         columns.append(Column("took", "took", 7, right=True))
     if room >= 140:
-        columns.append(Column("started", "started", 16, right=True))
+        columns.append(Column("started", "started", 17, right=True))
+    if room >= 160:
+        columns.append(Column("priority", "prio", 5, right=True))
     taken = sum(column.width for column in columns) + len(columns)
     # A name far from its figures is hard to follow across a wide screen.
     name_width = min(room - taken, _WIDEST_NAME)
@@ -70,18 +73,38 @@ def columns_for(width: int) -> list[Column]:
     ]
 
 
-def header_cells(columns: list[Column]) -> list[Cell]:
-    return [(fit(column.title, column.width, column.right) + " ", "header") for column in columns]
+@dataclass(frozen=True)
+class Beside:
+    """What a line shows that is not in its row."""
+
+    seconds_left: float | None = None
+    """Of a job that runs, or of all of an experiment."""
+    start: float | None = None
+    """When a waiting job is likely to start, in Unix seconds."""
+    marked: bool = False
+    in_tree: bool = False
 
 
-def row_cells(row: JobRow, columns: list[Column], seconds_left: float | None, marked: bool) -> list[Cell]:
+def header_cells(columns: list[Column], sort: Sort) -> list[Cell]:
+    """The titles; that of the column that the jobs are sorted by has an arrow."""
+    cells = []
+    for column in columns:
+        arrow = ("▴" if sort.reverse else "▾") if column.key == sort.column else ""
+        title = fit(column.title, column.width - 1).rstrip() + arrow if arrow else column.title
+        cells.append((fit(title, column.width, column.right) + " ", "header"))
+    return cells
+
+
+def row_cells(row: TreeRow, columns: list[Column], beside: Beside) -> list[Cell]:
     """One cell a column, each as wide as its column, so that a change is found by comparing."""
+    if isinstance(row, ExperimentRow):
+        return _experiment_cells(row, columns, beside)
     cells: list[Cell] = []
     for column in columns:
         if column.key == "name":
-            cells += _name_cells(row, column.width)
+            cells += _name_cells(row, column.width, beside.in_tree)
             continue
-        text, paint = _FIGURES[column.key](row, column.width, seconds_left, marked)
+        text, paint = _FIGURES[column.key](row, column.width, beside)
         cells.append((fit(text, column.width, column.right) + " ", paint))
     return cells
 
@@ -95,7 +118,9 @@ def state_of(row: JobRow | Job) -> str:
     return row.status.value
 
 
-def _name_cells(row: JobRow, width: int) -> list[Cell]:
+def _name_cells(row: JobRow, width: int, in_tree: bool) -> list[Cell]:
+    if in_tree:
+        return [("    ", ""), (fit_middle(plain_line(row.name, 300), width - 4) + " ", "")]
     experiment, name = plain_line(row.experiment, 80), plain_line(row.name, 300)
     # A single job has the name of its experiment; saying it twice helps nobody.
     if experiment == name or width < _LEAST_FOR_EXPERIMENT:
@@ -105,12 +130,12 @@ def _name_cells(row: JobRow, width: int) -> list[Cell]:
     return [(prefix, "faint"), (fit_middle(name, width - prefix_width) + " ", "")]
 
 
-def _status(row: JobRow, width: int, seconds_left: float | None, marked: bool) -> Cell:
+def _status(row: JobRow, width: int, beside: Beside) -> Cell:
     state = state_of(row)
     return f"{STATUS_GLYPHS[state]} {state}", STATUS_PAINTS[state]
 
 
-def _progress(row: JobRow, width: int, seconds_left: float | None, marked: bool) -> Cell:
+def _progress(row: JobRow, width: int, beside: Beside) -> Cell:
     done = fraction(row.progress_done, row.progress_total)
     if row.status not in (Status.RUNNING, Status.STARTING) or done is None:
         if done is not None and done < 1 and row.status is not Status.SUCCEEDED:
@@ -125,15 +150,68 @@ def _took(row: JobRow) -> str:
     return span(row.ended_at - row.started_at)
 
 
-_FIGURES: dict[str, Callable[[JobRow, int, float | None, bool], Cell]] = {
-    "mark": lambda row, width, left, marked: ("◆" if marked else "", "attention"),
-    "id": lambda row, width, left, marked: (str(row.id), "faint"),
+def _started(row: JobRow, width: int, beside: Beside) -> Cell:
+    if row.status in (Status.QUEUED, Status.BLOCKED):
+        return (f"~{clock(beside.start)}", "faint") if beside.start is not None else ("", "")
+    return clock(row.started_at), "faint"
+
+
+_FIGURES: dict[str, Callable[[JobRow, int, Beside], Cell]] = {
+    "mark": lambda row, width, beside: ("◆" if beside.marked else "", "attention"),
+    "id": lambda row, width, beside: (str(row.id), "faint"),
     "status": _status,
-    "engine": lambda row, width, left, marked: (plain_line(row.engine, 40), "faint"),
+    "engine": lambda row, width, beside: (plain_line(row.engine, 40), "faint"),
     "progress": _progress,
-    "left": lambda row, width, left, marked: (span(left), "figure"),
-    "loss": lambda row, width, left, marked: (number(row.loss), "figure"),
-    "accuracy": lambda row, width, left, marked: (percent(row.accuracy), "figure"),
-    "took": lambda row, width, left, marked: (_took(row), "faint"),
-    "started": lambda row, width, left, marked: (clock(row.started_at), "faint"),
+    "left": lambda row, width, beside: (span(beside.seconds_left), "figure"),
+    "loss": lambda row, width, beside: (number(row.loss), "figure"),
+    "accuracy": lambda row, width, beside: (percent(row.accuracy), "figure"),
+    "took": lambda row, width, beside: (_took(row), "faint"),
+    "started": _started,
+    "priority": lambda row, width, beside: (str(row.priority) if row.priority else "", "faint"),
 }
+
+
+def _experiment_cells(row: ExperimentRow, columns: list[Column], beside: Beside) -> list[Cell]:
+    state, paint = experiment_state(row)
+    shown = {
+        "status": (state, paint),
+        "left": (span(beside.seconds_left), "figure"),
+        "accuracy": (percent(row.best), "figure"),
+        "started": (clock(row.started_at), "faint"),
+    }
+    cells: list[Cell] = []
+    for column in columns:
+        if column.key == "name":
+            fold = "▾ " if row.is_open else "▸ "
+            tally = f"  {row.done}/{row.jobs} done"
+            name = fit(plain_line(row.name, 200), max(column.width - len(fold) - len(tally), 4)).rstrip()
+            cells.append((fold + name, "strong"))
+            cells.append((fit(tally, column.width - cell_len(fold + name)) + " ", "faint"))
+            continue
+        if column.key == "progress":
+            share = row.done / row.jobs if row.jobs else 0.0
+            text = f"{progress_bar(share, column.width - 5)} {int(share * 100):3d}%", "succeeded"
+        else:
+            text = shown.get(column.key, ("", ""))
+        cells.append((fit(text[0], column.width, column.right) + " ", text[1]))
+    return cells
+
+
+def experiment_state(row: ExperimentRow) -> Cell:
+    """What matters most about an experiment: what failed, then what runs, then what waits."""
+    for count, status, word in (
+        (row.failed, Status.FAILED, "failed"),
+        (row.active, Status.RUNNING, "running"),
+        (row.waiting - row.held, Status.QUEUED, "waiting"),
+    ):
+        if count:
+            # Eleven cells hold `● 9999 run` and `✗ 12 failed`.
+            text = f"{STATUS_GLYPHS[status]} {count} {word}"
+            return text if len(text) <= 11 else f"{STATUS_GLYPHS[status]} {count} {word[:3]}", STATUS_PAINTS[
+                status
+            ]
+    if row.held:
+        return f"{STATUS_GLYPHS['held']} {row.held} held", STATUS_PAINTS["held"]
+    if row.done == row.jobs:
+        return f"{STATUS_GLYPHS[Status.SUCCEEDED]} done", STATUS_PAINTS[Status.SUCCEEDED]
+    return f"{STATUS_GLYPHS[Status.CANCELLED]} ended", STATUS_PAINTS[Status.CANCELLED]

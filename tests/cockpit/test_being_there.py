@@ -59,7 +59,7 @@ def test_a_key_that_was_given_another_name_works_and_the_old_one_no_longer(
         await person.press("x")
         await person.until(lambda: jobs.get_job(database, 1).held, "held")
 
-    visit(scenario, keymap={"queue.hold": "x"})
+    visit(scenario, (100, 60), keymap={"queue.hold": "x"})
 
 
 def test_a_cockpit_that_only_looks_changes_nothing(database: Database, bench: Any, visit: Visits) -> None:

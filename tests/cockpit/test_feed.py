@@ -101,6 +101,26 @@ def test_a_stamp_notices_what_is_not_in_the_database(following, until, tmp_path)
     until(lambda: ear.heard == [Counted(1), Counted(3)])
 
 
+def test_a_read_that_costs_much_waits_its_turn_unless_somebody_acts(following, bench, until):
+    feed, _ = following
+    ear, other = Ear(), Ear()
+
+    def costly(database):
+        end = time.thread_time() + 0.3
+        while time.thread_time() < end:
+            pass
+        return count_jobs(database)
+
+    feed.watch(ear, costly)
+    feed.watch(other, count_jobs)
+    until(lambda: ear.heard and other.heard)
+    bench.enqueue("one")
+    until(lambda: Counted(1) in other.heard)
+    assert ear.heard == [Counted(0)]
+    feed.look_now()
+    until(lambda: ear.heard == [Counted(0), Counted(1)], seconds=5)
+
+
 def test_the_cockpit_shows_a_failing_read_in_a_banner_and_goes_on(visit, bench, database):
     bench.enqueue("one")
 

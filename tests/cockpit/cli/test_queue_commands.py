@@ -174,3 +174,15 @@ def test_a_sweep_that_fails_is_held_says_why_and_is_released_as_a_whole(
     assert tunedeck("release", "-e", "1").returncode == 0
     assert tunedeck("wait", "3", "4").returncode == 1
     assert jobs.get_job(database, 5).held
+
+
+def test_jobs_are_listed_by_the_filter_of_the_cockpit_and_a_wrong_one_is_explained(
+    tunedeck: Tunedeck, recipe: Callable[[str], str]
+) -> None:
+    tunedeck("submit", recipe(SWEEP), "--at", "+2h")
+    found = tunedeck("jobs", "--filter", "(/seed=2/ OR status:blocked) group:net age<1h NOT acc>0", "--json")
+    assert [job["id"] for job in json.loads(found.stdout)] == [2, 3]
+    assert json.loads(tunedeck("jobs", "-f", "gpus>1", "--json").stdout) == []
+    wrong = tunedeck("jobs", "--filter", "acc>high")
+    assert wrong.returncode == 2
+    assert "`high` is no number" in wrong.stderr and "hint: write like acc>0.5" in wrong.stderr
