@@ -67,6 +67,8 @@ class Verdict:
     """Mean of the squared differences of a question: for one completion each, the share that ended differently."""
     p: float = 1.0
     p_adjusted: float = 1.0
+    among: int = 1
+    """Comparisons that p is adjusted for."""
     left_out: int = 0
     """Questions that a grader failed on in one of the two."""
     needed: int | None = None
@@ -125,6 +127,7 @@ def adjusted(judged: Sequence[Verdict]) -> list[Verdict]:
         else replace(
             verdict,
             p_adjusted=next(p_values),
+            among=len(found),
             needed=questions_needed(verdict.difference, verdict.spread, SIGNIFICANT / len(found)),
         )
         for verdict in judged
@@ -180,7 +183,7 @@ def _evaluation_of(database: Database, job: Job) -> Job | None:
 
 def judge(baseline: Entry, entry: Entry, grader: str) -> Verdict:
     """One paired test. `p_adjusted` and `needed` are set by whoever knows the whole table."""
-    first, second = _by_question(baseline, grader), _by_question(entry, grader)
+    first, second = by_question(baseline, grader), by_question(entry, grader)
     if refused := _unlike(baseline, entry, set(first), set(second)):
         return Verdict(entry, grader, refused=refused)
     asked = sorted(first.keys() & second.keys())
@@ -195,10 +198,13 @@ def judge(baseline: Entry, entry: Entry, grader: str) -> Verdict:
     else:
         low, high, p = paired_bootstrap([b - a for a, b in pairs])
     left_out = len(first.keys() | second.keys()) - n
-    return Verdict(entry, grader, n, only_baseline, only_entry, difference, low, high, spread, p, p, left_out)
+    return Verdict(
+        entry, grader, n, only_baseline, only_entry, difference, low, high, spread, p, p, left_out=left_out
+    )
 
 
-def _by_question(entry: Entry, grader: str) -> dict[str, list[bool]]:
+def by_question(entry: Entry, grader: str) -> dict[str, list[bool]]:
+    """Right or wrong for each completion of a question."""
     questions: dict[str, list[bool]] = {}
     for (question, _sample), right in entry.outcomes[grader].items():
         questions.setdefault(question, []).append(right)

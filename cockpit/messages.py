@@ -1,13 +1,14 @@
 """What the feed tells screens and widgets, and what widgets tell the screen around them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from textual.message import Message
 
 from cockpit.comparison import Comparison
 from cockpit.cosine_map import CosineMap
 from cockpit.heat_maps import HeatMap
+from cockpit.parts import Cells
 from cockpit.studies import Study
 from store.database import Database
 from store.jobs import Job
@@ -164,6 +165,7 @@ class ComparisonRead(Message):
 
     table: Comparison | None
     problem: str
+    cells: Cells = field(default_factory=dict)
 
 
 @dataclass

@@ -108,3 +108,146 @@ def test_counts_are_no_shares_and_rounds_are_left_to_their_job(visit, two_models
         assert "r1/strict" not in person.text
 
     visit(look)
+
+
+SUITE = {
+    "task": "suite",
+    "split": "test",
+    "data_hash": "d",
+    "domains": {"sums": "math", "proofs": "math", "python": "code"},
+}
+
+
+def a_suite(bench, job_id, **right):
+    """An evaluation over a suite; for each task a 1 or 0 a question."""
+    for task, bits in right.items():
+        for place, bit in enumerate(bits):
+            fields = {
+                "example_id": f"{task}/q{place}", "sample": 0, "strict": bit == "1", "robust": True, "gold": "7",
+                "question": f"{task} number {place}?", "completion": f"I say {bit}.", "extracted": bit,
+            }  # fmt: skip
+            bench.record(job_id, {"kind": "example", "key": f"{task}/q{place}/0", "fields": fields})
+    asked = "".join(right.values())
+    for name, value in (("strict", asked.count("1") / len(asked)), ("robust", 1.0)):
+        fields = {"n": len(asked), "low": 0.1, "high": 0.9, "protocol": SUITE}
+        bench.record(job_id, {"kind": "score", "name": name, "value": value, "fields": fields})
+    bench.finish(job_id)
+
+
+def test_the_cells_of_a_suite_are_walked_over_and_opened(visit, bench):
+    bench.enqueue("base", "full", engine="eval")
+    a_suite(bench, bench.start(), sums="0" * 12, proofs="01" * 6, python="1" * 12)
+    a_suite(bench, bench.start(), sums="1" * 12, proofs="01" * 6, python="1" * 11 + "0")
+
+    async def look(person):
+        await person.sees("✓ succeeded")
+        await person.press("v")
+        await person.sees("◆ base", "strict grading   suite", "12 columns", "▲ better")
+        await person.press("m")
+        for part in ("strict", "math", "code", "sums", "→"):
+            assert part in person.line("model  ")
+        assert "[80.6% ▲]" in person.line("full  ")
+        await person.press(*["right"] * 3)
+        await person.sees(
+            "strict grading of task sums", "[100.0% ▲]", "full is better than base (strict, sums)"
+        )
+        await person.sees("12 only this right", "adjusted for 3 comparisons")
+        await person.press("right", "right")
+        await person.sees("[91.7% ≈]", "n needed: a true gap like this would show", "1 only baseline right")
+        await person.press("enter")
+        await person.sees(
+            "1 of 1", "python/q11", "strict, python", "only A right 1", "only B right 0", "both right 11"
+        )
+        await person.press("escape", "m")
+        await person.sees("-8.3", "≈ not shown")
+        await person.press("t")
+        await person.sees("robust grading of task python")
+        await person.press("escape")
+        await person.sees("progress")
+        await person.press("v")
+        await person.sees("robust grading   suite")
+
+    visit(look)
+
+
+def test_examples_are_searched_and_sorted_by_mistake_and_their_words_compared(visit, bench):
+    bench.enqueue("base", "full", engine="eval")
+    solution = {"gold_reasoning": "1 + 1 = 2"}
+    for wrong in ("the sum 4 + 1 = 6 gives six", None):
+        job = bench.start()
+        for place in range(4):
+            right = wrong is None and place != 3
+            fields = {
+                "example_id": f"test-{place}", "sample": 0, "question": f"What is {place} + 1?", "gold": str(place + 1),
+                "completion": f"Well, the sum {place} + 1 = {place + 1}" if right else wrong or "", "extracted": "6",
+                "method": "tag", "strict": right, "robust": right, "terminated": wrong is None or place != 1, "tokens": 7,
+            } | solution  # fmt: skip
+            if wrong is None and place == 3:
+                fields |= {"extracted": None}
+            bench.record(job, {"kind": "example", "key": f"test-{place}/0", "fields": fields})
+        for name in ("strict", "robust"):
+            value = {"n": 4, "low": 0.0, "high": 1.0}
+            bench.record(
+                job, {"kind": "score", "name": name, "value": 0.75 * (wrong is None), "fields": value}
+            )
+        bench.finish(job)
+
+    async def look(person):
+        await person.sees("✓ succeeded")
+        await person.press("v", "enter")
+        await person.sees("only B right 3", "both wrong 1", "arithmetic slip", "A  base", "B  full")
+        first, second = (person.app.screen.query_one(name) for name in ("#first", "#second"))
+        assert [first.region.y < second.region.y, first.region.x == second.region.x] == [True, True]
+        assert [text for line in first._lines for text, paint in line if paint == "own"][-1] == "6 gives six"
+        await person.press("d")
+        assert not [text for line in first._lines for text, paint in line if paint == "own"]
+        await person.press("slash", *"IS 2")
+        await person.sees("only B right 1", "1 of 1", "test-2", "with `IS 2`")
+        await person.press("enter", "escape")
+        await person.sees("only B right 3")
+        await person.press("c")
+        await person.sees("mistake: truncated", "only B right 1", "test-1", "cut off", "both wrong 0")
+        await person.press("c")
+        await person.sees(
+            "mistake: no answer", "only B right 0", "both wrong 1", "No example of this case.   mistake"
+        )
+        await person.press("3")
+        await person.sees("test-3", "no answer found")
+        await person.press("escape", "y")
+        await person.sees("only B right 3", "The example was copied. Also in")
+        [copied] = (person.app.home / "exports").glob("*-example.md")
+        assert "### test-3" in copied.read_text() and "Gold answer: 4" in copied.read_text()
+        assert "sum 4 + 1 = 6" in person.app.clipboard
+
+    visit(look)
+
+
+def test_on_a_wide_screen_the_completions_stand_side_by_side(visit, two_models):
+    async def look(person):
+        await person.sees("✓ succeeded")
+        await person.press("v", "enter")
+        await person.sees("only B right 24")
+        first, second = (person.app.screen.query_one(name).region for name in ("#first", "#second"))
+        assert first.y == second.y and first.x < second.x
+
+    visit(look, (200, 50))
+
+
+def test_a_chosen_baseline_stays_and_a_refusal_says_why(visit, two_models, bench):
+    bench.enqueue("other", engine="eval")
+    job = bench.start()
+    bench.score(job, [True] * 12)
+    bench.finish(job)
+
+    async def look(person):
+        await person.sees("✓ succeeded")
+        await person.press("space", "space", "space", "v")
+        await person.sees("◆ baseline base", "? refused")
+        await person.press("G")
+        await person.sees("? Not comparable: they answered different questions (12 of 40 in common)")
+        await person.press("k", "b")
+        await person.sees("◆ baseline full", "▼ worse")
+        await person.press("escape", "v")
+        await person.sees("◆ baseline full")
+
+    visit(look)
