@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -10,21 +11,25 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
+from cockpit.clipboard import copy
 from cockpit.compare_reads import CASES, ComparisonReader, pairing
 from cockpit.comparison import GRADERS, Comparison, Entry
+from cockpit.comparison_files import as_markdown, write_files
 from cockpit.feed import Feed
 from cockpit.keymap import named
-from cockpit.messages import ComparisonRead
+from cockpit.messages import ComparisonRead, Wish
 from cockpit.parts import Cells, Column, PartCell, columns_of
 from cockpit.plain_text import plain_line, plain_lines
 from cockpit.screens import compare_text
+from cockpit.screens.ask import AskScreen
 from cockpit.screens.compare_matrix import matrix
 from cockpit.screens.examples import ExamplesScreen
-from cockpit.screens.left_view import view_of
+from cockpit.screens.left_view import cockpit_of, view_of
 from cockpit.widgets.banner import Banner
 from cockpit.widgets.row_list import RowList
 from cockpit.widgets.slot_bar import SlotBar
 from cockpit.widgets.text_view import TextView
+from store.database import Database
 
 MOST_BASELINES = 50
 """Choices of a baseline that are remembered."""
@@ -49,6 +54,8 @@ class CompareScreen(Screen[None]):
         Binding("right,l", "column(1)", "Next column", show=False, tooltip="The next grader, domain or task"),
         Binding("left,h", "column(-1)", "Previous column", show=False, tooltip="The grader, domain or task before"),
         Binding("m", "matrix", "All cells", tooltip="Every grader, domain and task beside each other, or one in detail"),
+        Binding("e", "export", "Export", show=False, tooltip="Write Markdown, CSV and SVG into a directory"),
+        Binding("y", "copy", "Copy", tooltip="Copy the table and its verdicts as Markdown"),
     )  # fmt: skip
 
     def __init__(self, feed: Feed, job_ids: Sequence[int]) -> None:
@@ -143,6 +150,29 @@ class CompareScreen(Screen[None]):
         self._column = column
         view_of(self).leave("compare", grader=column.grader)
         self._draw()
+
+    def action_export(self) -> None:
+        if (table := self._table) is None:
+            return
+        cells = self._cells
+
+        def write(directory: str | None) -> None:
+            if directory is None:
+                return
+
+            def act(database: Database) -> str:
+                paths = write_files(Path(directory).expanduser().absolute(), table, cells)
+                return f"Written: {paths[0].with_suffix('')}.md, .csv and .svg"
+
+            self.app.post_message(Wish(act))
+
+        home = cockpit_of(self).home / "exports"
+        hint = "Markdown, CSV and SVG are written there.   enter writes   esc goes back"
+        self.app.push_screen(AskScreen("Export into which directory?", hint, str(home)), write)
+
+    def action_copy(self) -> None:
+        if self._table is not None:
+            copy(cockpit_of(self), as_markdown(self._table, self._cells), "comparison")
 
     def action_back(self) -> None:
         self.dismiss(None)

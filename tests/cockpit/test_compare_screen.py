@@ -1,3 +1,7 @@
+import csv
+import io
+from xml.etree import ElementTree
+
 import pytest
 
 
@@ -251,3 +255,51 @@ def test_a_chosen_baseline_stays_and_a_refusal_says_why(visit, two_models, bench
         await person.sees("◆ baseline full")
 
     visit(look)
+
+
+def test_a_comparison_is_exported_and_copied(visit, two_models, tmp_path):
+    async def look(person):
+        await person.sees("✓ succeeded")
+        await person.press("v")
+        await person.sees("▲ better")
+        await person.press("y")
+        await person.sees("The comparison was copied. Also in")
+        assert person.app.clipboard.startswith("Baseline: base (job 1).\n\n| model | job | strict")
+        await person.press("e")
+        await person.sees("Export into which directory?", "exports")
+        await person.press("ctrl+u", *str(tmp_path / "out"), "enter")
+        await person.until(lambda: len(list((tmp_path / "out").glob("*"))) == 3, "three files")
+        await person.sees("Written:")
+
+    visit(look, (200, 50))
+    markdown, table, plot = (
+        next((tmp_path / "out").glob(f"*.{kind}")).read_text() for kind in ("md", "csv", "svg")
+    )
+    assert "| full | 2 | 80.0% | 70.0% to 90.0% | +60.0 pp |" in markdown
+    rows = list(csv.DictReader(io.StringIO(table)))
+    assert [(row["model"], row["grader"], row["verdict"]) for row in rows] == [
+        ("base", "strict", "baseline"), ("full", "strict", "better"),
+        ("base", "robust", "baseline"), ("full", "robust", "better"),
+    ]  # fmt: skip
+    assert (rows[1]["only_this_right"], rows[1]["only_baseline_right"], rows[1]["questions"]) == (
+        "24",
+        "0",
+        "40",
+    )
+    root = ElementTree.fromstring(plot)
+    assert any("80.0%  better" in (node.text or "") for node in root.iter())
+
+
+def test_a_cockpit_that_only_looks_copies_and_writes_no_file(visit, two_models):
+    async def look(person):
+        await person.sees("✓ succeeded")
+        await person.press("v")
+        await person.sees("▲ better")
+        await person.press("y")
+        await person.sees("No file was written")
+        assert "| full | 2 |" in person.app.clipboard
+        await person.press("e", "enter")
+        await person.sees("it was opened with --read-only")
+        assert not (person.app.home / "exports").exists()
+
+    visit(look, (200, 50), read_only=True)
