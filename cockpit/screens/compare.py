@@ -24,6 +24,7 @@ from cockpit.screens import compare_text
 from cockpit.screens.ask import AskScreen
 from cockpit.screens.compare_matrix import matrix
 from cockpit.screens.examples import ExamplesScreen
+from cockpit.screens.job_diff import JobDiffScreen
 from cockpit.screens.left_view import cockpit_of, view_of
 from cockpit.widgets.banner import Banner
 from cockpit.widgets.row_list import RowList
@@ -54,6 +55,7 @@ class CompareScreen(Screen[None]):
         Binding("right,l", "column(1)", "Next column", show=False, tooltip="The next grader, domain or task"),
         Binding("left,h", "column(-1)", "Previous column", show=False, tooltip="The grader, domain or task before"),
         Binding("m", "matrix", "All cells", tooltip="Every grader, domain and task beside each other, or one in detail"),
+        Binding("d", "differences", "Differences", tooltip="Recipes, code and packages of this model and the baseline"),
         Binding("e", "export", "Export", show=False, tooltip="Write Markdown, CSV and SVG into a directory"),
         Binding("y", "copy", "Copy", tooltip="Copy the table and its verdicts as Markdown"),
     )  # fmt: skip
@@ -150,6 +152,12 @@ class CompareScreen(Screen[None]):
         self._column = column
         view_of(self).leave("compare", grader=column.grader)
         self._draw()
+
+    def action_differences(self) -> None:
+        if (table := self._table) and (entry := self._current) and entry is not table.baseline:
+            self.app.push_screen(JobDiffScreen(self._feed, table.baseline, entry))
+        else:
+            self.notify("Move to a model other than the baseline to see what sets them apart.", timeout=4)
 
     def action_export(self) -> None:
         if (table := self._table) is None:

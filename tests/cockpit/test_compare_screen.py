@@ -4,6 +4,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from store import lifecycle
+from store.lifecycle import NewJob
+
 
 @pytest.fixture
 def two_models(bench):
@@ -288,6 +291,27 @@ def test_a_comparison_is_exported_and_copied(visit, two_models, tmp_path):
     )
     root = ElementTree.fromstring(plot)
     assert any("80.0%  better" in (node.text or "") for node in root.iter())
+
+
+def test_what_sets_two_models_apart_is_a_key_away(visit, bench):
+    for rate in (0.1, 0.2):
+        lifecycle.enqueue(bench.database, "demo", [NewJob(f"lr{rate}", "eval", {"optim": {"rate": rate}})])
+        job = bench.start()
+        bench.score(job, [True] * 3)
+        bench.finish(job)
+
+    async def look(person):
+        await person.sees("✓ succeeded")
+        await person.press("space", "space", "v")
+        await person.sees("No difference shown")
+        await person.press("d")
+        await person.sees("What differs:", "job 1 (lr0.1) and job 2 (lr0.2)", "optim.rate  - 0.1  + 0.2")
+        await person.press("y")
+        await person.sees("copied. Also in")
+        await person.press("d", "g", "b", "d")
+        await person.sees("Move to a model other than the baseline")
+
+    visit(look)
 
 
 def test_a_cockpit_that_only_looks_copies_and_writes_no_file(visit, two_models):
