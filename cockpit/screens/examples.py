@@ -123,7 +123,7 @@ class ExamplesScreen(Screen[None]):
     def action_search(self) -> None:
         box = self.query_one("#search", Input)
         box.display = True
-        box.focus()
+        self.set_focus(box)
 
     def action_kind(self, by: int) -> None:
         kind = KINDS[(KINDS.index(self._sought.kind) + by) % len(KINDS)]

@@ -97,7 +97,7 @@ class RecipeForm(Screen[list[str] | None]):
         self._editing = row
         box = self.query_one("#value", Input)
         box.value, box.display = row.value if row.value != "required" else "", True
-        box.focus()
+        self.set_focus(box)
 
     @on(Input.Changed, "#value")
     def _value_changed(self, event: Input.Changed) -> None:
@@ -153,7 +153,7 @@ class RecipeForm(Screen[list[str] | None]):
     def action_filter(self) -> None:
         box = self.query_one("#field-filter", Input)
         box.display = True
-        box.focus()
+        self.set_focus(box)
 
     def action_reset(self) -> None:
         if (row := self._current) and row.target in self._changes:

@@ -172,7 +172,7 @@ class RecipesScreen(Screen[None]):
     def action_search(self) -> None:
         box = self.query_one("#recipe-search", Input)
         box.display = True
-        box.focus()
+        self.set_focus(box)
 
     @on(Input.Changed, "#recipe-search")
     def _search_changed(self, event: Input.Changed) -> None:

@@ -124,3 +124,23 @@ def test_a_terminal_without_unicode_gets_ascii_only(terminal, bench, environment
     assert sent.isascii()
     assert b"* running" in sent
     assert b"tr?nen ????" in sent
+
+
+def test_an_editor_gets_the_terminal_and_a_copy_and_what_it_left_is_checked(terminal, database, tmp_path):
+    editor = tmp_path / "my editor"
+    editor.write_text('#!/bin/sh\necho EDITING\nsed -i s/engine/engin/ "$1"\n')
+    editor.chmod(0o755)
+    screen = terminal(VISUAL=f"'{editor}'")
+    screen.until(b"No jobs yet")
+    screen.press(b"n")
+    screen.until(b"smoke/command")
+    screen.press(b"/")
+    screen.until(b"ords in name")
+    screen.press(b"smoke/command\r")
+    screen.until(b"argv")
+    screen.press(b"E")
+    assert b"EDITING" in screen.until(b"steering, eval, command")
+    [copied] = (database.home / "recipes").iterdir()
+    assert "engin:" in copied.read_text()
+    screen.press(b"q")
+    screen.until(b"\x1b[?1049l")
