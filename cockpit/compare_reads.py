@@ -7,6 +7,7 @@ from cockpit import comparison
 from cockpit.comparison import Comparison, Entry
 from cockpit.messages import ComparisonRead, ExampleRead
 from cockpit.parts import Column, cells_of, domains_of
+from cockpit.seeds import folded
 from store import jobs, results
 from store.database import Database, StoreError
 from store.results import ScoredExample
@@ -55,7 +56,7 @@ def _compare(database: Database, ids: list[int], baseline_id: int | None) -> Com
     # One that was chosen long ago may have been removed since.
     chosen = baseline_id if baseline_id in usable else None
     table = comparison.compare(database, usable, chosen)
-    return ComparisonRead(table, "\n".join(left_out), cells_of(table))
+    return ComparisonRead(table, "\n".join(left_out), cells_of(table), folded(table))
 
 
 @dataclass(frozen=True)

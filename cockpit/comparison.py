@@ -73,6 +73,10 @@ class Verdict:
     """Questions that a grader failed on in one of the two."""
     needed: int | None = None
     """Questions that would show the difference seen, were it true, four times out of five in this table; None: it is 0."""
+    seeds: int = 1
+    """Pairs of models behind it; with several, it is about a method and not about one model."""
+    resolvable: float | None = None
+    """With several seeds: the true difference that so many seeds and questions show four times out of five."""
     refused: str = ""
     """Why there is no verdict; empty when there is one."""
 

@@ -166,6 +166,8 @@ class ComparisonRead(Message):
     table: Comparison | None
     problem: str
     cells: Cells = field(default_factory=dict)
+    folded: tuple[Comparison, Cells] | None = None
+    """The same with a row for all seeds of a method; None where there is nothing to fold."""
 
 
 @dataclass

@@ -41,6 +41,9 @@ class PartCell:
     high: float | None = None
     verdict: Verdict | None = None
     """None for the baseline."""
+    band: tuple[float, float] | None = None
+    """The worst and the best of several seeds."""
+    seeds: int = 1
 
 
 Cells = Mapping[tuple[int, Column], PartCell]

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -14,26 +13,22 @@ from textual.widgets import Footer, Static
 from cockpit.clipboard import copy
 from cockpit.compare_reads import CASES, ComparisonReader, pairing
 from cockpit.comparison import GRADERS, Comparison, Entry
-from cockpit.comparison_files import as_markdown, write_files
+from cockpit.comparison_files import as_markdown
 from cockpit.feed import Feed
 from cockpit.keymap import named
-from cockpit.messages import ComparisonRead, Wish
+from cockpit.messages import ComparisonRead
 from cockpit.parts import Cells, Column, PartCell, columns_of
 from cockpit.plain_text import plain_line, plain_lines
 from cockpit.screens import compare_text
-from cockpit.screens.ask import AskScreen
+from cockpit.screens.compare_export import export
 from cockpit.screens.compare_matrix import matrix
 from cockpit.screens.examples import ExamplesScreen
 from cockpit.screens.job_diff import JobDiffScreen
-from cockpit.screens.left_view import cockpit_of, view_of
+from cockpit.screens.left_view import baseline_left, cockpit_of, leave_baseline, view_of
 from cockpit.widgets.banner import Banner
 from cockpit.widgets.row_list import RowList
 from cockpit.widgets.slot_bar import SlotBar
 from cockpit.widgets.text_view import TextView
-from store.database import Database
-
-MOST_BASELINES = 50
-"""Choices of a baseline that are remembered."""
 
 _NOTHING = """
 
@@ -55,6 +50,7 @@ class CompareScreen(Screen[None]):
         Binding("right,l", "column(1)", "Next column", show=False, tooltip="The next grader, domain or task"),
         Binding("left,h", "column(-1)", "Previous column", show=False, tooltip="The grader, domain or task before"),
         Binding("m", "matrix", "All cells", tooltip="Every grader, domain and task beside each other, or one in detail"),
+        Binding("u", "seeds", "Seeds", show=False, tooltip="Seeds of one method as one row, or each by itself"),
         Binding("d", "differences", "Differences", tooltip="Recipes, code and packages of this model and the baseline"),
         Binding("e", "export", "Export", show=False, tooltip="Write Markdown, CSV and SVG into a directory"),
         Binding("y", "copy", "Copy", tooltip="Copy the table and its verdicts as Markdown"),
@@ -70,6 +66,8 @@ class CompareScreen(Screen[None]):
         self._cells: Cells = {}
         self._left_out = ""
         self._is_read = False
+        self._read: ComparisonRead | None = None
+        self._is_folded = True
 
     def compose(self) -> ComposeResult:
         yield SlotBar()
@@ -81,12 +79,9 @@ class CompareScreen(Screen[None]):
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
-        left = view_of(self).of("compare")
-        if left.get("grader") in GRADERS:
-            self._column = Column(left["grader"])
-        baselines = left.get("baselines")
-        chosen = baselines.get(self._kept_as) if isinstance(baselines, dict) else None
-        self._baseline_id = chosen if isinstance(chosen, int) else None
+        if (grader := view_of(self).of("compare").get("grader")) in GRADERS:
+            self._column = Column(grader)
+        self._baseline_id = baseline_left(self, self._job_ids)
         self.query_one("#verdict").can_focus = False
         self.query_one(RowList).focus()
 
@@ -100,15 +95,16 @@ class CompareScreen(Screen[None]):
         self._draw()
 
     def on_comparison_read(self, read: ComparisonRead) -> None:
-        self._table, self._cells, self._left_out = read.table, read.cells, read.problem
+        self._left_out, self._read = read.problem, read
+        self._fold()
         empty = self.query_one("#compare-empty", Static)
         empty.display = read.table is None
         self.query_one(RowList).display = self.query_one("#verdict").display = read.table is not None
         if read.table is None:
             empty.update(Content("\n".join(plain_lines(f"Nothing to compare: {read.problem}")) + _NOTHING))
             return
-        if not self._is_read and len(read.table.entries) > 1:
-            self.query_one(RowList).cursor = int(read.table.baseline is read.table.entries[0])
+        if not self._is_read and (table := self._table) and len(table.entries) > 1:
+            self.query_one(RowList).cursor = int(table.baseline is table.entries[0])
         self._is_read = True
         self._baseline_id = read.table.baseline.job.id
         self._draw()
@@ -125,14 +121,15 @@ class CompareScreen(Screen[None]):
                 "This is the baseline: open another model, or press b on one to change it.", timeout=4
             )
             return
+        if self._is_of_seeds(entry):
+            self.notify("Several seeds stand here: u unfolds them, then open one.", timeout=4)
+            return
         self.app.push_screen(ExamplesScreen(self._feed, pairing(table, entry, self._column)))
 
     def action_baseline(self) -> None:
         if entry := self._current:
             self._baseline_id = entry.job.id
-            kept = view_of(self).of("compare").get("baselines")
-            others = list(kept.items())[-MOST_BASELINES:] if isinstance(kept, dict) else []
-            view_of(self).leave("compare", baselines=dict(others) | {self._kept_as: entry.job.id})
+            leave_baseline(self, self._job_ids, entry.job.id)
             self._feed.watch(self, ComparisonReader(self._job_ids, self._baseline_id))
 
     def action_grader(self) -> None:
@@ -153,6 +150,20 @@ class CompareScreen(Screen[None]):
         view_of(self).leave("compare", grader=column.grader)
         self._draw()
 
+    def action_seeds(self) -> None:
+        if self._read is None or self._read.folded is None:
+            self.notify("No two of these models differ in their seed alone.", timeout=3)
+            return
+        self._is_folded = not self._is_folded
+        self._fold()
+        self._draw()
+
+    def _fold(self) -> None:
+        """Takes the rows to show from what was read: a method each, or a model each."""
+        if (read := self._read) is not None:
+            whole = (read.table, read.cells)
+            self._table, self._cells = read.folded if read.folded and self._is_folded else whole
+
     def action_differences(self) -> None:
         if (table := self._table) and (entry := self._current) and entry is not table.baseline:
             self.app.push_screen(JobDiffScreen(self._feed, table.baseline, entry))
@@ -160,35 +171,15 @@ class CompareScreen(Screen[None]):
             self.notify("Move to a model other than the baseline to see what sets them apart.", timeout=4)
 
     def action_export(self) -> None:
-        if (table := self._table) is None:
-            return
-        cells = self._cells
-
-        def write(directory: str | None) -> None:
-            if directory is None:
-                return
-
-            def act(database: Database) -> str:
-                paths = write_files(Path(directory).expanduser().absolute(), table, cells)
-                return f"Written: {paths[0].with_suffix('')}.md, .csv and .svg"
-
-            self.app.post_message(Wish(act))
-
-        home = cockpit_of(self).home / "exports"
-        hint = "Markdown, CSV and SVG are written there.   enter writes   esc goes back"
-        self.app.push_screen(AskScreen("Export into which directory?", hint, str(home)), write)
+        if self._read is not None and self._read.table is not None:
+            export(self, self._read.table, self._read.cells)
 
     def action_copy(self) -> None:
-        if self._table is not None:
-            copy(cockpit_of(self), as_markdown(self._table, self._cells), "comparison")
+        if (read := self._read) and read.table:
+            copy(cockpit_of(self), as_markdown(read.table, read.cells), "comparison")
 
     def action_back(self) -> None:
         self.dismiss(None)
-
-    @property
-    def _kept_as(self) -> str:
-        """Under which the baseline of these jobs is remembered."""
-        return ",".join(map(str, self._job_ids))
 
     @property
     def _current(self) -> Entry | None:
@@ -202,6 +193,11 @@ class CompareScreen(Screen[None]):
 
     def _cell(self, entry: Entry) -> PartCell:
         return self._cells.get((entry.job.id, self._column), PartCell(None))
+
+    def _is_of_seeds(self, entry: Entry) -> bool:
+        """Whether several models stand behind this row or the baseline's."""
+        baseline = self._table.baseline if self._table else entry
+        return self._cell(entry).seeds > 1 or self._cell(baseline).seeds > 1
 
     def _draw(self) -> None:
         table = self._table
@@ -230,7 +226,8 @@ class CompareScreen(Screen[None]):
             return
         verdict = self._cell(entry).verdict
         lines = compare_text.sentence(table, entry, self._column, verdict)
-        if entry is not table.baseline:
+        lines += compare_text.seeds_line(self._cell(entry))
+        if entry is not table.baseline and not self._is_of_seeds(entry):
             cases = zip(map(len, pairing(table, entry, self._column).cases()), CASES, strict=True)
             lines += [
                 [],

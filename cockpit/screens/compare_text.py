@@ -100,6 +100,15 @@ def sentence(table: Comparison, entry: Entry, column: Column, verdict: Verdict |
     ]
 
 
+def seeds_line(cell: PartCell) -> list[list[Cell]]:
+    """How far the seeds lie apart, where there are several."""
+    if cell.band is None:
+        return []
+    worst, best = (percent(value) for value in cell.band)
+    told = f"{cell.seeds} seeds: {worst} to {best}, mean {percent(cell.share)}; u unfolds them."
+    return [[(told, "accent"), ("  The interval is over seeds and questions.", "muted")]]
+
+
 def _counts(verdict: Verdict) -> str:
     said = (
         f"Of {verdict.n} questions, {verdict.only_entry} only it got right, {verdict.only_baseline} only the"
@@ -120,6 +129,11 @@ def _tested(verdict: Verdict) -> str:
 
 def _needed(verdict: Verdict) -> str:
     """How many questions the gap that was seen would need."""
+    if verdict.resolvable is not None:
+        known = f"{verdict.seeds} pair{'s' * (verdict.seeds > 1)} of models on {verdict.n} questions"
+        return (
+            f"{known} show a true difference of {100 * verdict.resolvable:.1f} points four times out of five."
+        )
     if verdict.needed is None:
         return "They are level: no number of questions would show a difference of 0."
     if verdict.needed <= verdict.n:
@@ -168,7 +182,12 @@ def _bar(cell: PartCell) -> list[Cell]:
         return [(" " * _BAR_WIDTH, "")]
     last = _BAR_WIDTH - 1
     first, middle, end = (round(value * last) for value in (cell.low, cell.share, cell.high))
-    span = "━" * (middle - first) + "●" + "━" * (end - middle)
+    line = ["━"] * (end - first + 1)
+    if cell.band:  # of the seeds, inside of the interval or beyond it
+        worst, best = (min(max(round(value * last), first), end) for value in cell.band)
+        line[worst - first : best - first + 1] = "▓" * (best - worst + 1)
+    line[middle - first] = "●"
+    span = "".join(line)
     return [("┈" * first, "muted"), (span, "accent"), ("┈" * (last - end), "muted")]
 
 

@@ -327,3 +327,27 @@ def test_a_cockpit_that_only_looks_copies_and_writes_no_file(visit, two_models):
         assert not (person.app.home / "exports").exists()
 
     visit(look, (200, 50), read_only=True)
+
+
+def test_seeds_are_folded_into_a_band_and_unfolded_by_key(visit, bench):
+    bench.enqueue("base", "full[seed=1]", "full[seed=2]", engine="eval")
+    for every in (4, 2, 3):
+        job = bench.start()
+        bench.score(job, [index % every != 0 if every < 4 else index % 4 == 0 for index in range(40)])
+        bench.finish(job)
+
+    async def look(person):
+        await person.sees("✓ succeeded")
+        await person.press("v")
+        await person.sees("full × 2 seeds", "2 seeds: 50.0% to 65.0%, mean 57.5%; u unfolds them.")
+        assert "full[seed=1]" not in person.text and "57.5%" in person.line("full × 2")
+        await person.press("m")
+        await person.sees("[57.5%")
+        await person.press("m", "enter")
+        await person.sees("Several seeds stand here")
+        await person.press("u")
+        await person.sees("full[seed=1]", "full[seed=2]", "enter shows the examples")
+        await person.press("enter")
+        await person.sees("A  base", "B  full[seed=1]")
+
+    visit(look)
