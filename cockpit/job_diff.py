@@ -57,7 +57,7 @@ def _pairs(
     said, patch = origin_differences(database, first, second), _code(database, first, second)
     title = f"{part or 'the evaluations'}: job {first.id} ({first.name}) and job {second.id} ({second.name})"
     yield Section(title, recipe_changes(first.recipe, second.recipe), said, patch)
-    ours, theirs = _sources(database, first), _sources(database, second)
+    ours, theirs = sources_of(database, first), sources_of(database, second)
     for role in dict.fromkeys([*ours, *theirs]):
         if role in ours and role in theirs:
             yield from _pairs(
@@ -89,7 +89,7 @@ def _flat(value: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
             yield f"{above}{key}", "null" if inner is None else str(inner)
 
 
-def _sources(database: Database, job: Job) -> dict[str, Job]:
+def sources_of(database: Database, job: Job) -> dict[str, Job]:
     """The jobs whose output goes into this one, by the key of the recipe that takes it: `model`, `traces`."""
     by_alias = {alias: needed for needed, alias in jobs.needs_of(database, job.id) if alias is not None}
     taken = ((key.removesuffix(".from"), told) for key, told in _flat(job.recipe) if key.endswith(".from"))

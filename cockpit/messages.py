@@ -134,6 +134,16 @@ class CurvesRead(Message):
 
 
 @dataclass
+class OverlayRead(Message):
+    """Curves of several models: by metric, then by the name of the model."""
+
+    charts: dict[str, dict[str, list[Bucket]]]
+    last_values: dict[str, dict[str, float | None]]
+    without: list[str]
+    """Models of which no curve is known."""
+
+
+@dataclass
 class LogRead(Message):
     """The end of a log: its newest lines, made plain. `skipped_bytes` came before them."""
 

@@ -25,6 +25,7 @@ from cockpit.screens.compare_matrix import matrix
 from cockpit.screens.examples import ExamplesScreen
 from cockpit.screens.job_diff import JobDiffScreen
 from cockpit.screens.left_view import baseline_left, cockpit_of, leave_baseline, view_of
+from cockpit.screens.overlay import OverlayScreen
 from cockpit.widgets.banner import Banner
 from cockpit.widgets.row_list import RowList
 from cockpit.widgets.slot_bar import SlotBar
@@ -52,6 +53,7 @@ class CompareScreen(Screen[None]):
         Binding("m", "matrix", "All cells", tooltip="Every grader, domain and task beside each other, or one in detail"),
         Binding("u", "seeds", "Seeds", show=False, tooltip="Seeds of one method as one row, or each by itself"),
         Binding("d", "differences", "Differences", tooltip="Recipes, code and packages of this model and the baseline"),
+        Binding("c", "curves", "Curves", show=False, tooltip="The training curves of these models over each other"),
         Binding("e", "export", "Export", show=False, tooltip="Write Markdown, CSV and SVG into a directory"),
         Binding("y", "copy", "Copy", tooltip="Copy the table and its verdicts as Markdown"),
     )  # fmt: skip
@@ -169,6 +171,10 @@ class CompareScreen(Screen[None]):
             self.app.push_screen(JobDiffScreen(self._feed, table.baseline, entry))
         else:
             self.notify("Move to a model other than the baseline to see what sets them apart.", timeout=4)
+
+    def action_curves(self) -> None:
+        if (read := self._read) and read.table:
+            self.app.push_screen(OverlayScreen(self._feed, read.table.entries))
 
     def action_export(self) -> None:
         if self._read is not None and self._read.table is not None:

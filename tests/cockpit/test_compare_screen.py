@@ -351,3 +351,32 @@ def test_seeds_are_folded_into_a_band_and_unfolded_by_key(visit, bench):
         await person.sees("A  base", "B  full[seed=1]")
 
     visit(look)
+
+
+def test_training_curves_of_the_models_lie_over_each_other(visit, bench):
+    jobs = []
+    for name in ("low", "high", "mid"):
+        jobs.append(NewJob(name, "sft", {"engine": "sft"}))
+        jobs.append(NewJob(f"{name}/eval", "eval", {"model": {"from": name}}, ((name, name),)))
+    lifecycle.enqueue(bench.database, "demo", [*jobs, NewJob("base", "eval", {})])
+    for _ in range(7):
+        job = bench.start()
+        if job in (1, 3, 5):
+            bench.train(job, 1, 20)
+            bench.record(job, {"kind": "metrics", "step": 20, "values": {"loss": job / 10}})
+        else:
+            bench.score(job, [True] * 5)
+        bench.finish(job)
+
+    async def look(person):
+        await person.sees("✓ succeeded")
+        await person.press("v")
+        await person.sees("No difference shown")
+        await person.press("c")
+        await person.sees("━ low 0.1000", "╍ high 0.3000", "╍ mid 0.5000", "without curves: base", "step")
+        await person.press("down", "down")
+        await person.sees("━ mid 0.5000", "╍ low 0.1000")
+        await person.press("escape")
+        await person.sees("No difference shown")
+
+    visit(look)
