@@ -13,6 +13,7 @@ from cockpit.parts import Cells, Column, PartCell, columns_of, domains_of
 from cockpit.report.evaluations import method_and_cell
 from engines.statistics.crossed import mean_over
 from engines.statistics.macro import macro_difference, macro_mean, macro_weights
+from store.results import Score
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,17 @@ def groups_of(table: Comparison) -> list[Group]:
 
 def _group(series: str, members: dict[str, Entry]) -> Group:
     first = next(iter(members.values()))
-    several = len(members) > 1
-    return Group(replace(first, label=f"{series} × {len(members)} seeds") if several else first, members)
+    if len(members) == 1:
+        return Group(first, members)
+    scores: dict[str, Score] = {}
+    for name, score in first.scores.items():
+        found = [entry.scores[name].value for entry in members.values() if name in entry.scores]
+        known = [value for value in found if value is not None]
+        if len(known) == len(members):
+            # Intervals of single models are not those of their mean; the protocol is one for all.
+            kept = {key: told for key, told in score.fields.items() if key == "protocol"}
+            scores[name] = Score(score.job_id, name, fmean(known), kept)
+    return Group(replace(first, label=f"{series} × {len(members)} seeds", scores=scores), members)
 
 
 def folded(table: Comparison) -> tuple[Comparison, Cells] | None:

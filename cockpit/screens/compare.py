@@ -52,7 +52,7 @@ class CompareScreen(Screen[None]):
         Binding("left,h", "column(-1)", "Previous column", show=False, tooltip="The grader, domain or task before"),
         Binding("m", "matrix", "All cells", tooltip="Every grader, domain and task beside each other, or one in detail"),
         Binding("u", "seeds", "Seeds", show=False, tooltip="Seeds of one method as one row, or each by itself"),
-        Binding("d", "differences", "Differences", tooltip="Recipes, code and packages of this model and the baseline"),
+        Binding("d", "differences", "Diff", tooltip="Recipes, code and packages of this model and the baseline"),
         Binding("c", "curves", "Curves", show=False, tooltip="The training curves of these models over each other"),
         Binding("e", "export", "Export", show=False, tooltip="Write Markdown, CSV and SVG into a directory"),
         Binding("y", "copy", "Copy", tooltip="Copy the table and its verdicts as Markdown"),

@@ -114,6 +114,11 @@ def _counts(verdict: Verdict) -> str:
         f"Of {verdict.n} questions, {verdict.only_entry} only it got right, {verdict.only_baseline} only the"
         " baseline."
     )
+    if verdict.seeds > 1:
+        said = (
+            f"Of {verdict.n} questions, {verdict.only_entry} it got right in more seeds, {verdict.only_baseline} in"
+            " fewer."
+        )
     if verdict.left_out:
         said += f" {verdict.left_out} more left out of both: a grader failed on them."
     return said

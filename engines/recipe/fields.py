@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from engines.recipe.document import parse_value
 from engines.recipe.errors import RecipeError
 
-_BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+_BOUNDS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
 _FIXED = ("engine",)
 
 
@@ -25,7 +25,7 @@ class RecipeField:
     help: str
     """The field's docstring."""
     kind: str
-    """Its type and bounds in words: `integer ≥ 1`, `sdpa | eager`."""
+    """Its type and bounds in words: `integer >= 1`, `sdpa | eager`."""
     default: str
     """As YAML; `required` where there is none."""
 

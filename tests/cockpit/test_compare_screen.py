@@ -341,6 +341,7 @@ def test_seeds_are_folded_into_a_band_and_unfolded_by_key(visit, bench):
         await person.press("v")
         await person.sees("full × 2 seeds", "2 seeds: 50.0% to 65.0%, mean 57.5%; u unfolds them.")
         assert "full[seed=1]" not in person.text and "57.5%" in person.line("full × 2")
+        await person.sees("metrics  strict 57.5%", "it got right in more seeds")
         await person.press("m")
         await person.sees("[57.5%")
         await person.press("m", "enter")

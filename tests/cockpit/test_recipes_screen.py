@@ -96,7 +96,7 @@ def test_fields_are_explained_checked_as_they_are_typed_and_submitted_as_changes
         await person.sees("job train (1 of 1", "model.base", "✓ 1 job")
         assert "pocket" in person.line("model.base ")
         await person.press("slash", *"passes over", "enter")
-        await person.sees("num_train_epochs   number > 0 ≤ 1000   default 2.0", "Passes over the examples.")
+        await person.sees("num_train_epochs   number > 0 <= 1000   default 2.0", "Passes over the examples.")
         await person.press("enter", "end", *["backspace"] * 3, *"-1")
         await person.sees("✗", "jobs.train.num_train_epochs: should be greater than 0 (it is -1)")
         await person.press("enter")

@@ -21,7 +21,7 @@ def test_every_field_has_a_type_and_help_and_a_default_that_reads_back(engine: s
 def test_types_and_bounds_are_in_words() -> None:
     fields = {field.key: field for field in fields_of(recipe_class("sft"))}
 
-    assert fields["seed"].kind == "integer ≥ 0 < 2147483648"
+    assert fields["seed"].kind == "integer >= 0 < 2147483648"
     assert fields["device"].kind == "auto | cpu | cuda"
     assert fields["lora.r"].help == "Rank of the update matrices."
     assert fields["task.name"].default == "required"
