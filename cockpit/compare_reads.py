@@ -56,7 +56,8 @@ def _compare(database: Database, ids: list[int], baseline_id: int | None) -> Com
     # One that was chosen long ago may have been removed since.
     chosen = baseline_id if baseline_id in usable else None
     table = comparison.compare(database, usable, chosen)
-    return ComparisonRead(table, "\n".join(left_out), cells_of(table), folded(table))
+    cells = cells_of(table)
+    return ComparisonRead(table, "\n".join(left_out), cells, folded(table, cells))
 
 
 @dataclass(frozen=True)

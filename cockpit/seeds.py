@@ -15,6 +15,9 @@ from engines.statistics.crossed import mean_over
 from engines.statistics.macro import macro_difference, macro_mean, macro_weights
 from store.results import Score
 
+Means = Mapping[tuple[int, str], Mapping[str, float]]
+"""By the job of an evaluation and the grader: how often each question was answered right."""
+
 
 @dataclass(frozen=True)
 class Group:
@@ -55,8 +58,11 @@ def _group(series: str, members: dict[str, Entry]) -> Group:
     return Group(replace(first, label=f"{series} × {len(members)} seeds", scores=scores), members)
 
 
-def folded(table: Comparison) -> tuple[Comparison, Cells] | None:
-    """The table with a row for each method and its cells; None where no two models differ in their seed alone."""
+def folded(table: Comparison, single: Cells) -> tuple[Comparison, Cells] | None:
+    """The table with a row for each method and its cells; None where no two models differ in their seed alone.
+
+    `single` are the cells of the models by themselves.
+    """
     groups = groups_of(table)
     if len(groups) == len(table.entries):
         return None
@@ -65,27 +71,32 @@ def folded(table: Comparison) -> tuple[Comparison, Cells] | None:
     cells: dict[tuple[int, Column], PartCell] = {}
     verdicts: list[Verdict] = []
     columns = columns_of(table)
+    means = {
+        (entry.job.id, grader): {question: fmean(of) for question, of in by_question(entry, grader).items()}
+        for entry in table.entries
+        for grader in dict.fromkeys(column.grader for column in columns)
+    }
     for kind, grader in dict.fromkeys((column.kind, column.grader) for column in columns):
         family = [column for column in columns if (column.kind, column.grader) == (kind, grader)]
         places = [(group, column) for group in others for column in family]
-        judged = adjusted([_judge(table, base, group, column) for group, column in places])
+        judged = adjusted([_judge(table, means, base, group, column) for group, column in places])
         for (group, column), verdict in zip(places, judged, strict=True):
-            cells[group.entry.job.id, column] = _cell(table, group, column, verdict)
+            cells[group.entry.job.id, column] = _cell(table, means, single, group, column, verdict)
         for column in family:
-            cells[base.entry.job.id, column] = _cell(table, base, column, None)
+            cells[base.entry.job.id, column] = _cell(table, means, single, base, column, None)
         verdicts += judged if kind == "whole" else []
     entries = tuple(group.entry for group in groups)
     return Comparison(entries, base.entry, tuple(verdicts)), cells
 
 
-def _judge(table: Comparison, base: Group, group: Group, column: Column) -> Verdict:
+def _judge(table: Comparison, means: Means, base: Group, group: Group, column: Column) -> Verdict:
     pairs, refused = _pairs(base, group)
     for entry in (entry for pair in pairs for entry in pair):
         whole = table.verdict(entry, column.grader)
         refused = refused or (whole.refused if whole else "")
     if refused:
         return Verdict(group.entry, column.grader, refused=refused)
-    sides = [[_shares(table, entry, column) for entry in side] for side in zip(*pairs, strict=True)]
+    sides = [[_shares(table, means, entry, column) for entry in side] for side in zip(*pairs, strict=True)]
     asked = set().union(*(shares for side in sides for shares in side))
     common = sorted(asked.intersection(*(shares for side in sides for shares in side)))
     if not common:
@@ -108,7 +119,7 @@ def _judge(table: Comparison, base: Group, group: Group, column: Column) -> Verd
         p=found.p,
         left_out=len(asked) - len(common),
         seeds=found.seeds,
-        resolvable=found.resolvable,
+        resolvable=found.resolvable if found.seeds > 1 else None,
     )
 
 
@@ -124,15 +135,19 @@ def _pairs(base: Group, group: Group) -> tuple[list[tuple[Entry, Entry]], str]:
     return [(base.members[seed], group.members[seed]) for seed in seeds], ""
 
 
-def _cell(table: Comparison, group: Group, column: Column, verdict: Verdict | None) -> PartCell:
+def _cell(
+    table: Comparison, means: Means, single: Cells, group: Group, column: Column, verdict: Verdict | None
+) -> PartCell:
     """Mean over seeds with its interval over seeds and questions; the band from the worst seed to the best."""
-    rows = [_shares(table, entry, column) for entry in group.members.values()]
+    if len(group.members) == 1:
+        return replace(single[group.entry.job.id, column], verdict=verdict)
+    rows = [_shares(table, means, entry, column) for entry in group.members.values()]
     common = sorted(set(rows[0]).intersection(*rows))
     if not common:
         return PartCell(None, verdict=verdict)
     weights = _weights(table, common, column)
     shares = [[row[question] for question in common] for row in rows]
-    means = [macro_mean(of, weights) for of in shares]
+    by_seed = [macro_mean(of, weights) for of in shares]
     low = high = None
     if column.kind != "domain":
         samples = max(
@@ -140,14 +155,13 @@ def _cell(table: Comparison, group: Group, column: Column, verdict: Verdict | No
         )
         interval = mean_over(shares, samples)
         low, high = interval.low, interval.high
-    band = (min(means), max(means)) if len(means) > 1 else None
-    return PartCell(fmean(means), low, high, verdict, band, len(means))
+    return PartCell(fmean(by_seed), low, high, verdict, (min(by_seed), max(by_seed)), len(by_seed))
 
 
-def _shares(table: Comparison, entry: Entry, column: Column) -> dict[str, float]:
+def _shares(table: Comparison, means: Means, entry: Entry, column: Column) -> dict[str, float]:
     domains = domains_of(table)
-    found = by_question(entry, column.grader)
-    return {question: fmean(of) for question, of in found.items() if column.has(question, domains)}
+    found = means[entry.job.id, column.grader]
+    return {question: share for question, share in found.items() if column.has(question, domains)}
 
 
 def _weights(table: Comparison, questions: Sequence[str], column: Column) -> list[float]:

@@ -87,6 +87,11 @@ class RecipesScreen(Screen[None]):
         folder = cockpit_of(self).home / FOLDER
         self._recipes = list(recipes_at_hand(folder).items())
         self._narrow(at)
+        if at is not None and self._current != at:
+            # The search would hide what the person has just made.
+            box = self.query_one("#recipe-search", Input)
+            box.value, box.display = "", False
+            self._narrow(at)
 
     def _narrow(self, at: Path | None = None) -> None:
         words = self.query_one("#recipe-search", Input).value.casefold().split()

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from cockpit import comparison
-from cockpit.parts import Column
+from cockpit.parts import Cells, Column, cells_of
 from cockpit.seeds import folded, groups_of
 from engines.statistics.crossed import mean_over, paired
 from store import lifecycle, records
@@ -39,6 +39,11 @@ def drawn(seed: int, share: float) -> str:
     return "".join(str(int(draw.random() < share)) for _ in range(N))
 
 
+def fold(database: Database, ids: list[int]) -> tuple[comparison.Comparison, Cells] | None:
+    table = comparison.compare(database, ids)
+    return folded(table, cells_of(table))
+
+
 def rows(*texts: str) -> list[list[float]]:
     return [[float(bit) for bit in text] for text in texts]
 
@@ -46,7 +51,7 @@ def rows(*texts: str) -> list[list[float]]:
 def test_seeds_are_one_row_with_a_band_and_a_verdict_over_seeds_and_questions(database: Database) -> None:
     base, seeds = drawn(0, 0.3), [drawn(seed, 0.8) for seed in (1, 2, 3)]
     ids = evaluations(database, base=base, full_1=seeds[0], full_2=seeds[1], full_3=seeds[2])
-    found = folded(comparison.compare(database, ids))
+    found = fold(database, ids)
     assert found is not None
     table, cells = found
     cell = cells[ids[1], Column("strict")]
@@ -60,6 +65,8 @@ def test_seeds_are_one_row_with_a_band_and_a_verdict_over_seeds_and_questions(da
     assert cell.verdict is not None
     assert (cell.verdict.text, cell.verdict.seeds, cell.verdict.p) == ("better", 3, pytest.approx(against.p))
     assert table.verdict(table.entries[1], "strict") == cell.verdict
+    alone = cells[ids[0], Column("strict")]
+    assert (alone.low, alone.high, alone.band) == (0.0, 1.0, None)  # as its evaluation reported them
 
 
 def test_methods_of_several_seeds_are_paired_seed_by_seed(database: Database) -> None:
@@ -67,7 +74,7 @@ def test_methods_of_several_seeds_are_paired_seed_by_seed(database: Database) ->
         f"{name}_{seed}": drawn(seed, share) for name, share in (("a", 0.4), ("b", 0.5)) for seed in (1, 2)
     }
     ids = evaluations(database, **texts, b_9=drawn(9, 0.5))
-    found = folded(comparison.compare(database, ids))
+    found = fold(database, ids)
     assert found is not None
     [verdict] = [v for v in found[0].verdicts if v.grader == "strict"]
     against = paired(rows(texts["a_1"], texts["a_2"]), rows(texts["b_1"], texts["b_2"]))
@@ -78,7 +85,7 @@ def test_methods_of_several_seeds_are_paired_seed_by_seed(database: Database) ->
 
 def test_what_cannot_be_compared_in_one_seed_is_refused_for_all(database: Database) -> None:
     ids = evaluations(database, base="1" * 20, full_1="1" * 20, full_2="1" * 10)
-    found = folded(comparison.compare(database, ids))
+    found = fold(database, ids)
 
     assert found is not None
     assert "different questions" in found[0].verdicts[0].text
@@ -88,7 +95,7 @@ def test_without_seeds_nothing_is_folded_and_a_seed_that_is_there_twice_stands_a
     database: Database,
 ) -> None:
     ids = evaluations(database, base="10", full_1="11")
-    assert folded(comparison.compare(database, ids)) is None
+    assert fold(database, ids) is None
 
     again = evaluations(database, full_1="11")
     groups = groups_of(comparison.compare(database, [*ids, *again]))
