@@ -115,6 +115,7 @@ class Cockpit(App[None]):
         self._cells = CellDiff()
         self.view_state = ViewState(database.home)
         self.read_only = read_only
+        self.home = database.home
         self._database = database
         self._poll_seconds = poll_seconds
         self._own_themes = own_themes

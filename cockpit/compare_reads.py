@@ -1,11 +1,13 @@
 """What the compare and example screens show, read from the store. The feed calls these."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cockpit import comparison
 from cockpit.comparison import Comparison, Entry
 from cockpit.messages import ComparisonRead, ExampleRead
+from cockpit.parts import Column, cells_of, domains_of
+from cockpit.seeds import folded
 from store import jobs, results
 from store.database import Database, StoreError
 from store.results import ScoredExample
@@ -51,25 +53,36 @@ def _compare(database: Database, ids: list[int], baseline_id: int | None) -> Com
             left_out.append(str(error).partition("\n")[0])
     if not usable:
         return ComparisonRead(None, "\n".join(left_out) or "no evaluation has ended yet")
-    return ComparisonRead(comparison.compare(database, usable, baseline_id), "\n".join(left_out))
+    # One that was chosen long ago may have been removed since.
+    chosen = baseline_id if baseline_id in usable else None
+    table = comparison.compare(database, usable, chosen)
+    cells = cells_of(table)
+    return ComparisonRead(table, "\n".join(left_out), cells, folded(table, cells))
 
 
 @dataclass(frozen=True)
 class Pairing:
-    """The completions of two models for the same questions, by who was right."""
+    """The completions of two models for the same questions, by who was right, under a grader and of a part."""
 
     baseline: Entry
     entry: Entry
-    grader: str
+    column: Column
+    domains: Mapping[str, str]
 
     def cases(self) -> list[list[tuple[str, int]]]:
         """The (example id, sample) of each of CASES, in order."""
-        first, second = self.baseline.outcomes[self.grader], self.entry.outcomes[self.grader]
+        first, second = (one.outcomes[self.column.grader] for one in (self.baseline, self.entry))
         found: list[list[tuple[str, int]]] = [[] for _ in CASES]
         for key in sorted(first.keys() & second.keys(), key=_natural):
-            right = first[key], second[key]
-            found[{(True, False): 0, (False, True): 1, (False, False): 2, (True, True): 3}[right]].append(key)
+            if self.column.has(key[0], self.domains):
+                right = first[key], second[key]
+                case = {(True, False): 0, (False, True): 1, (False, False): 2, (True, True): 3}[right]
+                found[case].append(key)
         return found
+
+
+def pairing(table: Comparison, entry: Entry, column: Column) -> Pairing:
+    return Pairing(table.baseline, entry, column, domains_of(table))
 
 
 def _natural(key: tuple[str, int]) -> tuple[str, int, int]:
@@ -83,7 +96,3 @@ def read_example(database: Database, job_ids: tuple[int, int], key: tuple[str, i
         results.get_example(database, job_id, key[0], key[1]) for job_id in job_ids
     ]
     return ExampleRead(key, found[0], found[1])
-
-
-def counts(table: Comparison, entry: Entry, grader: str) -> list[int]:
-    return [len(case) for case in Pairing(table.baseline, entry, grader).cases()]

@@ -1,22 +1,26 @@
 """Is B really better than A? Evaluations side by side, with intervals, and paired verdicts against a baseline.
 
 Two evaluations are compared on the same questions, answered under the same prompt and decoding; anything else is
-refused with the reason. One completion a question: McNemar's exact test. Several: a permutation test on the means.
-The p values of one table are adjusted by Holm's method.
+refused with the reason. The few questions that a grader failed on in one of the two are left out of both, and counted.
+One completion a question: McNemar's exact test. Several: a permutation test on the means. The p values of one table are
+adjusted by Holm's method.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
 from engines.statistics.intervals import holm, mcnemar_exact, paired_bootstrap, paired_difference
+from engines.statistics.power import questions_needed
 from store import jobs, results
 from store.database import Database, StoreError
 from store.jobs import Job
 from store.results import Score
 
 SIGNIFICANT = 0.05
+MOSTLY = 0.9
+"""With fewer questions in common than this share, evaluations are not of the same questions."""
 GRADERS = ("strict", "robust")
 MUST_BE_ALIKE = {
     "task": "task",
@@ -59,8 +63,20 @@ class Verdict:
     """Accuracy of the entry minus that of the baseline."""
     low: float = 0.0
     high: float = 0.0
+    spread: float = 0.0
+    """Mean of the squared differences of a question: for one completion each, the share that ended differently."""
     p: float = 1.0
     p_adjusted: float = 1.0
+    among: int = 1
+    """Comparisons that p is adjusted for."""
+    left_out: int = 0
+    """Questions that a grader failed on in one of the two."""
+    needed: int | None = None
+    """Questions that would show the difference seen, were it true, four times out of five in this table; None: it is 0."""
+    seeds: int = 1
+    """Pairs of models behind it; with several, it is about a method and not about one model."""
+    resolvable: float | None = None
+    """With several seeds: the true difference that so many seeds and questions show four times out of five."""
     refused: str = ""
     """Why there is no verdict; empty when there is one."""
 
@@ -101,10 +117,25 @@ def compare(database: Database, job_ids: Sequence[int], baseline_id: int | None 
     others = [entry for entry in entries if entry is not baseline]
     verdicts: list[Verdict] = []
     for grader in GRADERS:
-        judged = [judge(baseline, entry, grader) for entry in others]
-        adjusted = iter(holm([verdict.p for verdict in judged if not verdict.refused]))
-        verdicts += [v if v.refused else replace(v, p_adjusted=next(adjusted)) for v in judged]
+        verdicts += adjusted([judge(baseline, entry, grader) for entry in others])
     return Comparison(entries, baseline, tuple(verdicts))
+
+
+def adjusted(judged: Sequence[Verdict]) -> list[Verdict]:
+    """The verdicts of one family: their p values by Holm's method, and the questions that a test so strict needs."""
+    found = [verdict for verdict in judged if not verdict.refused]
+    p_values = iter(holm([verdict.p for verdict in found]))
+    return [
+        verdict
+        if verdict.refused
+        else replace(
+            verdict,
+            p_adjusted=next(p_values),
+            among=len(found),
+            needed=questions_needed(verdict.difference, verdict.spread, SIGNIFICANT / len(found)),
+        )
+        for verdict in judged
+    ]
 
 
 def jobs_of(database: Database, experiment: str | int) -> list[Job]:
@@ -155,24 +186,29 @@ def _evaluation_of(database: Database, job: Job) -> Job | None:
 
 
 def judge(baseline: Entry, entry: Entry, grader: str) -> Verdict:
-    """One paired test. `p_adjusted` is set by whoever knows the whole table."""
-    first, second = _by_question(baseline, grader), _by_question(entry, grader)
+    """One paired test. `p_adjusted` and `needed` are set by whoever knows the whole table."""
+    first, second = by_question(baseline, grader), by_question(entry, grader)
     if refused := _unlike(baseline, entry, set(first), set(second)):
         return Verdict(entry, grader, refused=refused)
-    pairs = [(fmean(first[question]), fmean(second[question])) for question in sorted(first)]
+    asked = sorted(first.keys() & second.keys())
+    pairs = [(fmean(first[question]), fmean(second[question])) for question in asked]
     n = len(pairs)
     only_baseline = sum(a > b for a, b in pairs)
     only_entry = sum(b > a for a, b in pairs)
-    difference = fmean(b - a for a, b in pairs)
-    if all(len(samples) == 1 for samples in (*first.values(), *second.values())):
+    difference, spread = fmean(b - a for a, b in pairs), fmean((b - a) ** 2 for a, b in pairs)
+    if all(len(samples[question]) == 1 for samples in (first, second) for question in asked):
         low, high = paired_difference(only_baseline, only_entry, n)
         p = mcnemar_exact(only_baseline, only_entry)
     else:
         low, high, p = paired_bootstrap([b - a for a, b in pairs])
-    return Verdict(entry, grader, n, only_baseline, only_entry, difference, low, high, p, p)
+    left_out = len(first.keys() | second.keys()) - n
+    return Verdict(
+        entry, grader, n, only_baseline, only_entry, difference, low, high, spread, p, p, left_out=left_out
+    )
 
 
-def _by_question(entry: Entry, grader: str) -> dict[str, list[bool]]:
+def by_question(entry: Entry, grader: str) -> dict[str, list[bool]]:
+    """Right or wrong for each completion of a question."""
     questions: dict[str, list[bool]] = {}
     for (question, _sample), right in entry.outcomes[grader].items():
         questions.setdefault(question, []).append(right)
@@ -183,9 +219,18 @@ def _unlike(baseline: Entry, entry: Entry, first: set[str], second: set[str]) ->
     """What makes two evaluations incomparable, or nothing."""
     if refused := unlike_protocols(baseline.protocol, entry.protocol):
         return refused
-    if first != second:
+    if first != second and not only_graders_failed([(first, baseline.scores), (second, entry.scores)]):
         return f"they answered different questions ({len(first & second)} of {len(first | second)} in common)"
     return "" if first else "there are no examples"
+
+
+def only_graders_failed(evaluations: Sequence[tuple[Collection[str], Mapping[str, Score]]]) -> bool:
+    """Whether (questions, scores) of evaluations differ in no more than a few questions that a grader failed on."""
+    asked = {question for questions, _ in evaluations for question in questions}
+    common = asked.intersection(*(questions for questions, _ in evaluations))
+    lacking = [scores for questions, scores in evaluations if len(questions) < len(asked)]
+    reported = all("grader_errors" in scores and scores["grader_errors"].value for scores in lacking)
+    return bool(lacking) and reported and len(common) >= MOSTLY * len(asked)
 
 
 def unlike_protocols(ours: dict[str, Any], theirs: dict[str, Any]) -> str:

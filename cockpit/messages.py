@@ -1,7 +1,7 @@
 """What the feed tells screens and widgets, and what widgets tell the screen around them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from textual.message import Message
@@ -10,6 +10,7 @@ from cockpit.comparison import Comparison
 from cockpit.cosine_map import CosineMap
 from cockpit.forecast import Forecast
 from cockpit.heat_maps import HeatMap
+from cockpit.parts import Cells
 from cockpit.studies import Study
 from store.database import Database
 from store.jobs import Job
@@ -172,6 +173,16 @@ class CurvesRead(Message):
 
 
 @dataclass
+class OverlayRead(Message):
+    """Curves of several models: by metric, then by the name of the model."""
+
+    charts: dict[str, dict[str, list[Bucket]]]
+    last_values: dict[str, dict[str, float | None]]
+    without: list[str]
+    """Models of which no curve is known."""
+
+
+@dataclass
 class LogRead(Message):
     """The end of a log: its newest lines, made plain. `skipped_bytes` came before them."""
 
@@ -203,6 +214,9 @@ class ComparisonRead(Message):
 
     table: Comparison | None
     problem: str
+    cells: Cells = field(default_factory=dict)
+    folded: tuple[Comparison, Cells] | None = None
+    """The same with a row for all seeds of a method; None where there is nothing to fold."""
 
 
 @dataclass

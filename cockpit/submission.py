@@ -36,6 +36,16 @@ def submit(database: Database, recipe: Path) -> tuple[int, list[int], Plan]:
     return *submit_plan(database, plan), plan
 
 
+def submit_now(database: Database, *, path: Path, overrides: Sequence[str] = ()) -> str:
+    """Queues a recipe's jobs, or makes a schedule of it where it has `cron`. Returns what to tell the person."""
+    plan = load_recipe(path, overrides)
+    if plan.experiment.cron is not None:
+        schedule = schedule_plan(database, plan, overrides=overrides)
+        return f"{plan.name}: schedule {schedule.id}, its jobs are queued at `{schedule.cron}`"
+    _experiment, job_ids = submit_plan(database, plan, overrides=overrides)
+    return f"{plan.name}: {len(job_ids)} job{'s' if len(job_ids) != 1 else ''} queued"
+
+
 def submit_plan(
     database: Database,
     plan: Plan,

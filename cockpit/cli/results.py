@@ -140,8 +140,18 @@ def _verdict_row(verdict: Verdict) -> list[str]:
         str(verdict.only_baseline),
         _p_value(verdict.p),
         _p_value(verdict.p_adjusted),
-        verdict.text,
+        verdict.text + _asides(verdict),
     ]
+
+
+def _asides(verdict: Verdict) -> str:
+    """How many questions it would take, where nothing was shown, and what was left out."""
+    said = []
+    if verdict.needed and verdict.text == "no difference shown":
+        said.append(f"this gap needs {verdict.needed:,} questions")
+    if verdict.left_out:
+        said.append(f"{verdict.left_out} questions left out: a grader failed on them")
+    return f" ({'; '.join(said)})" if said else ""
 
 
 def _p_value(p: float) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cockpit.comparison import GRADERS, jobs_of, unlike_protocols
+from cockpit.comparison import GRADERS, jobs_of, only_graders_failed, unlike_protocols
 from store import jobs, results
 from store.database import Database
 from store.jobs import Job
@@ -16,8 +16,6 @@ from store.schema import Status
 BUDGET_FIELD = "train_samples"
 """The field of a training recipe that is a budget: a matrix over it makes the points of one series."""
 MOST_NOTES = 12
-MOSTLY = 0.9
-"""With fewer questions in common than this share, evaluations are not of the same questions."""
 
 _CELL = re.compile(r"([^\[/]*)(?:\[(.*)\])?")
 
@@ -149,10 +147,9 @@ def _that_every_grader_could_grade(evaluations: list[Evaluation], notes: list[st
     """Without the few questions that a grader failed on somewhere: one such answer must not cost an arm its place."""
     asked = {question for e in evaluations for question in e.questions}
     common = asked.intersection(*(e.questions for e in evaluations))
-    failed = [e for e in evaluations if len(e.questions) < len(asked)]
-    errors = [e.scores["grader_errors"].value if "grader_errors" in e.scores else None for e in failed]
-    if not failed or not all(errors) or len(common) < MOSTLY * len(asked):
+    if not only_graders_failed([(e.questions, e.scores) for e in evaluations]):
         return evaluations
+    failed = [e for e in evaluations if len(e.questions) < len(asked)]
     notes.append(
         f"left out {len(asked) - len(common)} of {len(asked)} questions everywhere: a grader failed on them in "
         f"{', '.join(f'job {e.job.id}' for e in failed)}"

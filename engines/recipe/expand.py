@@ -54,10 +54,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Plan:
 def expand(document: Document, default_name: str = "recipe", overrides: Sequence[str] = ()) -> Plan:
     """The jobs of a parsed recipe. Raises InvalidRecipeError with everything that is wrong."""
     report = Report(document)
-    data = copy.deepcopy(document.data)
-    if isinstance(data, dict):
-        for override in overrides:
-            _override(data, override)
+    data = overridden(document.data, overrides)
     name = str(data.get("name", default_name)) if isinstance(data, dict) else default_name
     if not NAME.fullmatch(name):
         report.add(("name",), f"`{name}` is not a name", "use letters, digits, `-`, `_` and `.`")
@@ -126,6 +123,15 @@ def _evaluates(body: Any, defaults: dict[str, Any]) -> bool:
     schema = schema_of(body, defaults)
     asked = body.get("eval", defaults.get("eval")) if isinstance(body, dict) else None
     return asked not in (None, False) and schema is not None and "eval" in keys_of(schema)
+
+
+def overridden(data: Any, overrides: Sequence[str]) -> Any:
+    """A copy of a recipe's data with `--set` arguments applied. Raises RecipeError where one cannot be."""
+    data = copy.deepcopy(data)
+    if isinstance(data, dict):
+        for override in overrides:
+            _override(data, override)
+    return data
 
 
 def _override(data: dict[str, Any], override: str) -> None:

@@ -9,6 +9,7 @@ from cockpit import comparison
 from cockpit.cli.results import compare
 from daemon.ingest import ingest
 from engines.events import EventWriter
+from engines.statistics.power import mcnemar_power
 from store import jobs, lifecycle, records
 from store.database import Database, StoreError
 from store.lifecycle import NewJob, Outcome
@@ -99,6 +100,46 @@ def test_different_questions_are_refused(database: Database) -> None:
     a, b = evaluation(database, "a", "101"), evaluation(database, "b", "10")
 
     assert "different questions (2 of 3 in common)" in verdict(database, a, b).text
+
+
+def a_grader_failed(database: Database, job_id: int, share: float = 0.05) -> None:
+    score = {"kind": "score", "time": 0.0, "name": "grader_errors", "value": share, "fields": {}}
+    records.record(database, job_id, 1, 2, [score])
+
+
+def test_questions_that_a_grader_failed_on_are_left_out_of_both_and_counted(database: Database) -> None:
+    a = evaluation(database, "a", "0" * 40)
+    b = evaluation(database, "b", "1" * 30 + "0" * 8)
+    assert "different questions (38 of 40 in common)" in verdict(database, a, b).text
+
+    a_grader_failed(database, b)
+    for first, second, word in ((a, b, "better"), (b, a, "worse")):
+        said = verdict(database, first, second)
+        assert (said.n, said.left_out, said.text) == (38, 2, word)
+    done = CliRunner().invoke(compare, [str(a), str(b)], catch_exceptions=False)
+    assert "better (2 questions left out: a grader failed on them)" in done.stdout
+
+
+def test_too_many_questions_that_a_grader_failed_on_are_refused(database: Database) -> None:
+    a, b = evaluation(database, "a", "0" * 40), evaluation(database, "b", "1" * 30)
+    a_grader_failed(database, b, 0.25)
+
+    assert "different questions (30 of 40 in common)" in verdict(database, a, b).text
+
+
+def test_where_no_difference_is_shown_the_questions_that_would_show_it_are_told(database: Database) -> None:
+    a = evaluation(database, "a", "1100000000" * 3)
+    b = evaluation(database, "b", "0011100000" * 3)
+    c = evaluation(database, "c", "1100000000" * 3)
+    alone, among = verdict(database, a, b), comparison.compare(database, [a, b, c]).verdicts[0]
+
+    assert alone.text == among.text == "no difference shown"
+    assert alone.needed is not None and among.needed is not None
+    assert 30 < alone.needed < among.needed  # two comparisons at once ask for a stricter test
+    assert mcnemar_power(alone.needed, alone.difference, alone.spread) == pytest.approx(0.8, abs=0.06)
+    assert verdict(database, a, c).needed is None
+    done = CliRunner().invoke(compare, [str(a), str(b)], catch_exceptions=False)
+    assert f"no difference shown (this gap needs {alone.needed:,} questions)" in done.stdout
 
 
 def test_several_samples_are_compared_by_question(database: Database) -> None:

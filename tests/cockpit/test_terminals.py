@@ -11,6 +11,7 @@ import sys
 import termios
 import time
 
+import pyte
 import pytest
 
 OPEN = (
@@ -146,3 +147,40 @@ def test_a_terminal_without_unicode_gets_ascii_only(terminal, bench, environment
     assert sent.isascii()
     assert b"* running" in sent
     assert b"tr?nen ????" in sent
+
+
+class Shown:
+    """What stands on a terminal: only changed cells are sent, so that words do not arrive whole."""
+
+    def __init__(self, terminal):
+        self.terminal, self.screen = terminal, pyte.Screen(80, 24)
+        self.stream, self.sent = pyte.ByteStream(self.screen), b""
+
+    def sees(self, text, seconds=30):
+        deadline = time.monotonic() + seconds
+        while not any(text in line for line in self.screen.display):
+            assert time.monotonic() < deadline, "\n".join(self.screen.display)
+            sent = self.terminal.during(0.05)
+            self.sent += sent
+            self.stream.feed(sent)
+
+
+def test_an_editor_gets_the_terminal_and_a_copy_and_what_it_left_is_checked(terminal, database, tmp_path):
+    editor = tmp_path / "my editor"
+    editor.write_text('#!/bin/sh\necho EDITING\nsed -i s/engine/engin/ "$1"\n')
+    editor.chmod(0o755)
+    screen = terminal(VISUAL=f"'{editor}'")
+    shown = Shown(screen)
+    shown.sees("No jobs yet")
+    screen.press(b"n")
+    shown.sees("smoke/command")
+    screen.press(b"/")
+    shown.sees("words in name")
+    screen.press(b"smoke/command\r")
+    shown.sees("argv:")
+    screen.press(b"E")
+    shown.sees("This recipe has mistakes:")
+    assert b"EDITING" in shown.sent
+    [copied] = (database.home / "recipes").iterdir()
+    assert "engin:" in copied.read_text()
+    shown.sees("~command")

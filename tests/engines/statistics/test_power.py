@@ -3,7 +3,7 @@ import random
 import pytest
 
 from engines.statistics.intervals import mcnemar_exact
-from engines.statistics.power import mcnemar_power, power_table
+from engines.statistics.power import mcnemar_power, power_table, questions_needed
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,22 @@ def test_a_gain_needs_answers_that_differ():
     with pytest.raises(ValueError, match="gain"):
         mcnemar_power(50, 0.2, 0.1)
     assert [row[:3] for row in power_table([10], [0.1, 0.3], [0.2])] == [(10, 0.1, 0.2)]
+
+
+@pytest.mark.parametrize(
+    ("gain", "discordance"), [(0.2, 0.3), (0.1, 0.12), (0.1, 0.4), (0.05, 0.1), (0.3, 0.3)]
+)
+def test_the_questions_needed_have_the_power_that_was_asked_for_by_the_exact_sum(
+    gain: float, discordance: float
+) -> None:
+    needed = questions_needed(gain, discordance)
+
+    assert needed is not None
+    assert 0.785 < mcnemar_power(needed, gain, discordance) < 0.87
+    assert questions_needed(-gain, discordance) == needed
+    stricter = questions_needed(gain, discordance, alpha=0.05 / 3)
+    assert stricter is not None and stricter > needed
+
+
+def test_no_number_of_questions_shows_a_difference_that_is_none() -> None:
+    assert questions_needed(0.0, 0.2) is None
