@@ -8,6 +8,7 @@ from textual.message import Message
 from cockpit.comparison import Comparison
 from cockpit.cosine_map import CosineMap
 from cockpit.heat_maps import HeatMap
+from cockpit.log_windows import LogLine
 from cockpit.studies import Study
 from store.database import Database
 from store.jobs import Job
@@ -134,10 +135,10 @@ class CurvesRead(Message):
 
 @dataclass
 class LogRead(Message):
-    """The end of a log: its newest lines, made plain. `skipped_bytes` came before them."""
+    """Lines of a log around the place that was asked for, made plain, and the log's size in bytes."""
 
-    lines: list[str]
-    skipped_bytes: int
+    lines: list[LogLine]
+    size: int
 
 
 @dataclass

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from cockpit import cosine_map, heat_maps, studies
 from cockpit.figures import Pace
+from cockpit.log_windows import read_window
 from cockpit.messages import (
     CurvesRead,
     HistoryRead,
@@ -15,13 +16,10 @@ from cockpit.messages import (
     Slots,
     SlotsRead,
 )
-from cockpit.plain_text import plain_lines
 from store import jobs, machine, metrics, results, slurm
 from store.database import Database
 from store.queue import Order, read_rows
 from store.schema import ACTIVE, Status
-
-LOG_TAIL_BYTES = 256 * 1024
 
 
 def read_slots(database: Database) -> SlotsRead:
@@ -99,20 +97,9 @@ def read_results(database: Database, job_id: int) -> ResultsRead:
     )
 
 
-def read_log(path: Path) -> LogRead:
-    """The last lines of a log, however long it is."""
-    if not path.exists():
-        return LogRead([], 0)
-    with path.open("rb") as file:
-        size = file.seek(0, 2)
-        start = max(size - LOG_TAIL_BYTES, 0)
-        file.seek(start)
-        if start:
-            file.readline()  # the line that the cut went through
-            start = file.tell()
-        text = file.read(size - start).decode("utf-8", "replace")
-    lines = plain_lines(text)
-    return LogRead(lines[:-1] if lines and not lines[-1] else lines, start)
+def read_log(path: Path, place: int | None) -> LogRead:
+    """The lines of a log around a byte offset, or its last ones (None), however long it is."""
+    return LogRead(*read_window(path, place))
 
 
 def file_stamp(*paths: Path) -> Callable[[], Hashable]:

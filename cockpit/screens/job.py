@@ -13,12 +13,13 @@ from cockpit import cosine_map, heat_maps, reads, studies
 from cockpit.feed import Feed
 from cockpit.figures import Pace
 from cockpit.keymap import named
-from cockpit.messages import Compare, HistoryRead, JobRead, LogRead, ResultsRead
+from cockpit.messages import Compare, HistoryRead, JobRead, ResultsRead
 from cockpit.screens import job_text, job_wishes
 from cockpit.screens.metric_picker import Chart, MetricPicker
 from cockpit.widgets.banner import Banner
 from cockpit.widgets.curves_pane import CurvesPane, default_charts, possible_charts
 from cockpit.widgets.job_columns import state_of
+from cockpit.widgets.log_search_view import SearchableLog
 from cockpit.widgets.log_view import LogView
 from cockpit.widgets.slot_bar import SlotBar
 from cockpit.widgets.tab_strip import TabStrip
@@ -121,15 +122,14 @@ class JobScreen(Screen[None]):
     def _pane(self, name: str) -> Widget:
         if name == "curves":
             return CurvesPane(self._feed, self._job_id, id=name)
-        return LogView(id=name) if name == "log" else TextView(id=name)
+        if name == "log":
+            return SearchableLog(self._feed, self._feed.database.run_dir(self._job_id) / LOG_FILE, id=name)
+        return TextView(id=name)
 
     def _watch_tab(self, name: str) -> None:
         pane = self.query_one(f"#{name}")
-        if isinstance(pane, CurvesPane):
+        if isinstance(pane, CurvesPane | LogView):
             pane.watch_feed()
-        elif name == "log":
-            log = self._feed.database.run_dir(self._job_id) / LOG_FILE
-            self._feed.watch(self._target, lambda _: reads.read_log(log), reads.file_stamp(log))
         elif name == "history":
             self._feed.watch(self._target, partial(reads.read_history, job_id=self._job_id))
         elif name == "results":
@@ -147,11 +147,8 @@ class JobScreen(Screen[None]):
 
     def _unwatch_tab(self) -> None:
         self._feed.unwatch(self._target)
-        for pane in self.query(CurvesPane):
+        for pane in (*self.query(CurvesPane), *self.query(LogView)):
             pane.unwatch_feed()
-
-    def on_log_read(self, read: LogRead) -> None:
-        self.query_one(LogView).follow(read)
 
     def on_history_read(self, read: HistoryRead) -> None:
         self.query_one("#history", TextView).show(job_text.history_lines(read))
