@@ -135,8 +135,9 @@ class CurvesRead(Message):
 
 @dataclass
 class LogRead(Message):
-    """Lines of a log around the place that was asked for, made plain, and the log's size in bytes."""
+    """Lines of a log around the place that was asked for (None: its end), made plain, and the log's size in bytes."""
 
+    place: int | None
     lines: list[LogLine]
     size: int
 

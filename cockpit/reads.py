@@ -99,7 +99,7 @@ def read_results(database: Database, job_id: int) -> ResultsRead:
 
 def read_log(path: Path, place: int | None) -> LogRead:
     """The lines of a log around a byte offset, or its last ones (None), however long it is."""
-    return LogRead(*read_window(path, place))
+    return LogRead(place, *read_window(path, place))
 
 
 def file_stamp(*paths: Path) -> Callable[[], Hashable]:

@@ -58,6 +58,8 @@ class LogView(Widget, can_focus=True):
         self._first = 0
         self._place: int | None = None
         """The offset around which the window lies; None follows the end."""
+        self._jumped = False
+        """The next window is to be shown from its place on, not from what was on top."""
         self._wraps, self._shift = True, 0
         self._drawn: list[list[Cell]] = []
         self.pattern: re.Pattern[str] | None = None
@@ -89,12 +91,12 @@ class LogView(Widget, can_focus=True):
         return self._place is None
 
     def on_log_read(self, read: LogRead) -> None:
+        if read.place != self._place:
+            return  # asked for before the person went elsewhere
         top, row = (self._place or 0, 0) if self._jumped else (self.top, self._row_in_line)
         self._jumped = False
         self._lines, self._bytes = read.lines, read.size
         self._lay_out(top, row)
-
-    _jumped = False
 
     def jump(self, place: int) -> None:
         """Shows the line that holds this byte at the top; the end, and what will follow, for a place behind it."""

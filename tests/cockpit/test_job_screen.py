@@ -106,8 +106,7 @@ def test_the_log_follows_and_its_escapes_are_harmless(visit, bench, database):
     visit(look)
 
 
-@pytest.mark.parametrize("size", [(80, 24), (200, 50)])
-def test_a_large_log_is_walked_searched_and_followed(visit, bench, database, size):
+def test_a_large_log_is_walked_searched_and_followed(visit, bench, database):
     bench.enqueue("train")
     bench.start()
     log = paths.run_dir(database.home, 1) / "worker.log"
@@ -130,7 +129,7 @@ def test_a_large_log_is_walked_searched_and_followed(visit, bench, database, siz
         await person.press("g")
         await person.sees("step 000000", "bytes 0-", "stays")
         await person.press(*["pagedown"] * 10)
-        await person.sees("step 000052" if size[0] == 80 else "step 000430")
+        await person.sees("step 000052")
         await person.press("percent_sign", *"half", "enter")
         await person.sees("`half` is no place")
         await person.press(*["backspace"] * 4, *"50%", "enter")
@@ -152,7 +151,7 @@ def test_a_large_log_is_walked_searched_and_followed(visit, bench, database, siz
         await person.press("N")
         await person.sees("is not above")
 
-    visit(look, size)
+    visit(look)
 
 
 def test_recipe_history_and_results_are_in_their_tabs(visit, bench):
