@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from textual.message import Message
 
+from cockpit.axes import Axis
 from cockpit.comparison import Comparison
 from cockpit.cosine_map import CosineMap
 from cockpit.heat_maps import HeatMap
@@ -130,7 +131,9 @@ class CurvesRead(Message):
     job_id: int
     curves: dict[str, list[Bucket]]
     last_values: dict[str, float | None]
-    total_steps: float | None
+    total: float | None
+    """Where the job will end, on the axis; None where that is not known."""
+    axis: Axis
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 
-from cockpit import cosine_map, heat_maps, studies
+from cockpit import axes, cosine_map, heat_maps, studies
 from cockpit.figures import Pace
 from cockpit.log_windows import read_window
 from cockpit.messages import (
@@ -68,15 +68,27 @@ def read_job(database: Database, pace: Pace, job_id: int) -> JobRead:
     return JobRead(job, left, waits_for, series, results.list_scores(database, [job_id]), warning)
 
 
-def read_curves(database: Database, job_id: int, names: Sequence[str], width: int) -> CurvesRead:
+def read_curves(
+    database: Database,
+    job_id: int,
+    names: Sequence[str],
+    width: int,
+    axis_name: str = axes.STEP,
+    part: tuple[float, float] | None = None,
+) -> CurvesRead:
+    """`part` is the steps to show, from..to; what the daemon samples counts seconds, and is shown whole."""
     job = jobs.get_job(database, job_id)
     last = {series.name: series.last_value for series in metrics.list_series(database, [job_id])}
-    return CurvesRead(
-        job_id,
-        {name: metrics.chart(database, job_id, name, width) for name in names if name in last},
-        {name: last[name] for name in names if name in last},
-        job.progress_total if job.progress_unit == "step" else None,
-    )
+    first_step, last_step = part or (None, None)
+    logged = [name for name in names if name in last and not name.startswith(metrics.OBSERVED)]
+    observed = [name for name in names if name in last and name.startswith(metrics.OBSERVED)]
+    axis = axes.read_axis(database, job_id, axis_name, logged, first_step, last_step)
+    curves = {
+        name: axes.placed(metrics.chart(database, job_id, name, width, first_step, last_step), axis)
+        for name in logged
+    } | {name: metrics.chart(database, job_id, name, width) for name in observed}
+    total = job.progress_total if job.progress_unit == "step" and axis.name == axes.STEP else None
+    return CurvesRead(job_id, curves, {name: last[name] for name in curves}, total, axis)
 
 
 def read_history(database: Database, job_id: int) -> HistoryRead:

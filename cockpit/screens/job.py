@@ -10,6 +10,8 @@ from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Footer, Static
 
 from cockpit import cosine_map, heat_maps, reads, studies
+from cockpit.axes import offered
+from cockpit.chart_choice import default_charts, possible_charts
 from cockpit.feed import Feed
 from cockpit.figures import Pace
 from cockpit.keymap import named
@@ -17,7 +19,7 @@ from cockpit.messages import Compare, HistoryRead, JobRead, ResultsRead
 from cockpit.screens import job_text, job_wishes
 from cockpit.screens.metric_picker import Chart, MetricPicker
 from cockpit.widgets.banner import Banner
-from cockpit.widgets.curves_pane import CurvesPane, default_charts, possible_charts
+from cockpit.widgets.curves_pane import CurvesPane
 from cockpit.widgets.job_columns import state_of
 from cockpit.widgets.log_search_view import SearchableLog
 from cockpit.widgets.log_view import LogView
@@ -93,7 +95,9 @@ class JobScreen(Screen[None]):
     async def _draw_charts(self, read: JobRead) -> None:
         if self._tab == "curves":
             charts = default_charts(read.series) if self._charts is None else self._charts
-            await self.query_one(CurvesPane).draw(charts)
+            pane = self.query_one(CurvesPane)
+            pane.axes = offered([one.name for one in read.series])
+            await pane.draw(charts)
 
     async def on_tab_strip_chosen(self, message: TabStrip.Chosen) -> None:
         await self._show(message.index)

@@ -1,6 +1,7 @@
 """Series of points and their charts."""
 
 import math
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -117,9 +118,7 @@ def test_a_million_points_are_read_to_a_charts_width_without_touching_most_of_th
 
 
 @pytest.mark.parametrize(("first", "last"), [(0, 100), (1234, 1300), (4000, 4999), (4990, 9000), (-5, -1)])
-def test_a_part_of_a_series_is_charted_as_fine_as_it_fits(
-    database: Database, first: int, last: int
-) -> None:
+def test_a_part_of_a_series_is_charted_as_fine_as_it_fits(database: Database, first: int, last: int) -> None:
     values: Values = [math.sin(i / 7) if i % 13 else None for i in range(5000)]
     job_id = fill(database, values)
     for width in (5, 40, 400):
@@ -131,7 +130,7 @@ def test_a_part_of_a_series_is_charted_as_fine_as_it_fits(
         for bucket in buckets:
             part = [v for v in values[int(bucket.first_step) : int(bucket.last_step) + 1] if v is not None]
             assert (bucket.low, bucket.high) == ((min(part), max(part)) if part else (None, None))
-        assert all(one.last_step + 1 == other.first_step for one, other in zip(buckets, buckets[1:], strict=False))
+        assert all(one.last_step + 1 == other.first_step for one, other in pairwise(buckets))
 
 
 def test_the_times_of_a_few_points_tell_when_steps_were_logged(database: Database) -> None:
