@@ -1,13 +1,14 @@
 """What the feed tells screens and widgets, and what widgets tell the screen around them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from textual.message import Message
 
 from cockpit.axes import Axis
 from cockpit.comparison import Comparison
 from cockpit.cosine_map import CosineMap
+from cockpit.health import Verdict
 from cockpit.heat_maps import HeatMap
 from cockpit.log_windows import LogLine
 from cockpit.studies import Study
@@ -122,6 +123,8 @@ class JobRead(Message):
     scores: list[Score]
     warning: str | None = None
     """The newest that its worker gave in this attempt."""
+    health: list[Verdict] = field(default_factory=list)
+    """What its curves say is wrong, the worst first."""
 
 
 @dataclass

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from cockpit import axes, cosine_map, heat_maps, studies
 from cockpit.figures import Pace
+from cockpit.health_reads import HealthCheck
 from cockpit.log_windows import read_window
 from cockpit.messages import (
     CurvesRead,
@@ -55,7 +56,7 @@ def read_queue(
     )
 
 
-def read_job(database: Database, pace: Pace, job_id: int) -> JobRead:
+def read_job(database: Database, pace: Pace, health: HealthCheck, job_id: int) -> JobRead:
     job = jobs.get_job(database, job_id)
     waits_for = [
         f"{needed.name} ({needed.status})"
@@ -65,7 +66,8 @@ def read_job(database: Database, pace: Pace, job_id: int) -> JobRead:
     left = pace.seconds_left(job) if job.status is Status.RUNNING else None
     series = metrics.list_series(database, [job_id])
     warning = results.newest_warning(database, job_id, since=job.started_at or 0.0)
-    return JobRead(job, left, waits_for, series, results.list_scores(database, [job_id]), warning)
+    scores = results.list_scores(database, [job_id])
+    return JobRead(job, left, waits_for, series, scores, warning, health.judge(database, job, series))
 
 
 def read_curves(

@@ -14,9 +14,10 @@ from cockpit.axes import offered
 from cockpit.chart_choice import default_charts, possible_charts
 from cockpit.feed import Feed
 from cockpit.figures import Pace
+from cockpit.health_reads import HealthCheck
 from cockpit.keymap import named
 from cockpit.messages import Compare, HistoryRead, JobRead, ResultsRead
-from cockpit.screens import job_text, job_wishes
+from cockpit.screens import health_text, job_text, job_wishes
 from cockpit.screens.metric_picker import Chart, MetricPicker
 from cockpit.widgets.banner import Banner
 from cockpit.widgets.curves_pane import CurvesPane
@@ -51,7 +52,7 @@ class JobScreen(Screen[None]):
     def __init__(self, feed: Feed, job_id: int, tab: str = TABS[0]) -> None:
         super().__init__()
         self._feed, self._job_id = feed, job_id
-        self._pace = Pace()
+        self._pace, self._health = Pace(), HealthCheck()
         self._read: JobRead | None = None
         self._charts: list[Chart] | None = None
         self._tab = tab
@@ -70,7 +71,9 @@ class JobScreen(Screen[None]):
         self.query_one(f"#{self._tab}").focus()
 
     def on_screen_resume(self) -> None:
-        self._feed.watch(self, partial(reads.read_job, pace=self._pace, job_id=self._job_id))
+        self._feed.watch(
+            self, partial(reads.read_job, pace=self._pace, health=self._health, job_id=self._job_id)
+        )
         self._watch_tab(self._tab)
 
     def on_screen_suspend(self) -> None:
@@ -159,7 +162,9 @@ class JobScreen(Screen[None]):
 
     def on_results_read(self, read: ResultsRead) -> None:
         run_dir = str(self._feed.database.run_dir(self._job_id))
-        self.query_one("#results", TextView).show(job_text.result_lines(read, run_dir))
+        found = self._read.health if self._read else []
+        lines = [*health_text.health_lines(found), *job_text.result_lines(read, run_dir)]
+        self.query_one("#results", TextView).show(lines)
 
     def action_metrics(self) -> None:
         if self._read is None:

@@ -8,6 +8,7 @@ from cockpit.glyphs import STATUS_GLYPHS, progress_bar
 from cockpit.messages import HistoryRead, JobRead, ResultsRead
 from cockpit.plain_text import plain_line, plain_lines
 from cockpit.screens.cosine_text import cosine_lines
+from cockpit.screens.health_text import worst_line
 from cockpit.screens.heat_text import heat_lines
 from cockpit.screens.study_text import study_lines
 from cockpit.widgets.cells import Cell
@@ -55,7 +56,7 @@ _NAME_WIDTH = 40
 
 
 def head(read: JobRead, state: str, width: int) -> Content:
-    """Three lines: which job, how far, and its newest figures; a fourth where the worker has warned of something."""
+    """Three lines: which job, how far, and its newest figures; more where its curves or its worker tell of trouble."""
     job = read.job
     parts = [
         (f"#{job.id}  ", "$foreground 60%"),
@@ -69,7 +70,8 @@ def head(read: JobRead, state: str, width: int) -> Content:
     warning: list[tuple[str, str]] = []
     if read.warning:
         warning = [(f"\n! {plain_line(' '.join(read.warning.split()), 300)}", "bold $warning")]
-    return Content.assemble(*parts, "\n", _how_far(read, width), "\n", _figures(read, width), *warning)
+    trouble = [*worst_line(read.health), *warning]
+    return Content.assemble(*parts, "\n", _how_far(read, width), "\n", _figures(read, width), *trouble)
 
 
 def _how_far(read: JobRead, width: int) -> Content:
