@@ -6,11 +6,14 @@ from dataclasses import dataclass, field
 from textual.message import Message
 
 from cockpit.axes import Axis
+from cockpit.checkpoints import Checkpoint
 from cockpit.comparison import Comparison
 from cockpit.cosine_map import CosineMap
 from cockpit.health import Verdict
 from cockpit.heat_maps import HeatMap
 from cockpit.log_windows import LogLine
+from cockpit.report.rounds import Round
+from cockpit.rollouts import Rollout
 from cockpit.studies import Study
 from store.database import Database
 from store.jobs import Job
@@ -125,6 +128,8 @@ class JobRead(Message):
     """The newest that its worker gave in this attempt."""
     health: list[Verdict] = field(default_factory=list)
     """What its curves say is wrong, the worst first."""
+    has_samples: bool = False
+    """It has logged completions to look at."""
 
 
 @dataclass
@@ -164,6 +169,23 @@ class ResultsRead(Message):
     heat_maps: list[HeatMap]
     cosines: CosineMap | None
     studies: list[Study]
+    checkpoints: list[Checkpoint]
+    rounds: list[Round]
+
+
+@dataclass
+class RecipeRead(Message):
+    """A job with its resolved recipe, and where it came from, as (label, text)."""
+
+    job: Job
+    provenance: list[tuple[str, str]]
+
+
+@dataclass
+class RolloutRead(Message):
+    """A completion that the job logged; None where there is none."""
+
+    found: Rollout | None
 
 
 @dataclass

@@ -4,6 +4,7 @@ from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 
 from cockpit import axes, cosine_map, heat_maps, studies
+from cockpit.checkpoints import read_checkpoints
 from cockpit.figures import Pace
 from cockpit.health_reads import HealthCheck
 from cockpit.log_windows import read_window
@@ -13,10 +14,15 @@ from cockpit.messages import (
     JobRead,
     LogRead,
     QueueRead,
+    RecipeRead,
     ResultsRead,
+    RolloutRead,
     Slots,
     SlotsRead,
 )
+from cockpit.origins import provenance_lines
+from cockpit.report.rounds import rounds_from
+from cockpit.rollouts import read_rollout, rollout_file
 from store import jobs, machine, metrics, results, slurm
 from store.database import Database
 from store.queue import Order, read_rows
@@ -67,7 +73,9 @@ def read_job(database: Database, pace: Pace, health: HealthCheck, job_id: int) -
     series = metrics.list_series(database, [job_id])
     warning = results.newest_warning(database, job_id, since=job.started_at or 0.0)
     scores = results.list_scores(database, [job_id])
-    return JobRead(job, left, waits_for, series, scores, warning, health.judge(database, job, series))
+    has_samples = rollout_file(database.run_dir(job_id)) is not None
+    found = health.judge(database, job, series)
+    return JobRead(job, left, waits_for, series, scores, warning, found, has_samples)
 
 
 def read_curves(
@@ -102,13 +110,25 @@ def read_history(database: Database, job_id: int) -> HistoryRead:
 
 
 def read_results(database: Database, job_id: int) -> ResultsRead:
+    scores = results.list_scores(database, [job_id])
     return ResultsRead(
-        results.list_scores(database, [job_id]),
+        scores,
         results.list_artifacts(database, job_id),
         heat_maps.read_heat_maps(database.run_dir(job_id)),
         cosine_map.read_cosine_map(database.run_dir(job_id)),
         studies.read_studies(database.run_dir(job_id)),
+        read_checkpoints(database, job_id),
+        rounds_from({score.name: score for score in scores}),
     )
+
+
+def read_recipe(database: Database, job_id: int) -> RecipeRead:
+    job = jobs.get_job(database, job_id)
+    return RecipeRead(job, provenance_lines(database, job))
+
+
+def read_sample(database: Database, run_dir: Path, index: int | None) -> RolloutRead:
+    return RolloutRead(read_rollout(run_dir, index))
 
 
 def read_log(path: Path, place: int | None) -> LogRead:

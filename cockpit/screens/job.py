@@ -9,27 +9,23 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Footer, Static
 
-from cockpit import cosine_map, heat_maps, reads, studies
+from cockpit import reads
 from cockpit.axes import offered
 from cockpit.chart_choice import default_charts, possible_charts
 from cockpit.feed import Feed
 from cockpit.figures import Pace
 from cockpit.health_reads import HealthCheck
 from cockpit.keymap import named
-from cockpit.messages import Compare, HistoryRead, JobRead, ResultsRead
+from cockpit.messages import Compare, HistoryRead, JobRead, RecipeRead, ResultsRead
 from cockpit.screens import health_text, job_text, job_wishes
+from cockpit.screens.job_tabs import TABS, make_pane, offered_tabs, unwatch_pane, watch_pane
 from cockpit.screens.metric_picker import Chart, MetricPicker
 from cockpit.widgets.banner import Banner
 from cockpit.widgets.curves_pane import CurvesPane
 from cockpit.widgets.job_columns import state_of
-from cockpit.widgets.log_search_view import SearchableLog
-from cockpit.widgets.log_view import LogView
 from cockpit.widgets.slot_bar import SlotBar
 from cockpit.widgets.tab_strip import TabStrip
 from cockpit.widgets.text_view import TextView
-
-TABS = ("curves", "log", "recipe", "history", "results")
-LOG_FILE = "worker.log"
 
 
 class JobScreen(Screen[None]):
@@ -54,6 +50,8 @@ class JobScreen(Screen[None]):
         self._feed, self._job_id = feed, job_id
         self._pace, self._health = Pace(), HealthCheck()
         self._read: JobRead | None = None
+        self._results: ResultsRead | None = None
+        self._tabs = offered_tabs(None)
         self._charts: list[Chart] | None = None
         self._tab = tab
 
@@ -61,24 +59,24 @@ class JobScreen(Screen[None]):
         yield SlotBar()
         yield Banner()
         yield Static("", id="head", markup=False)
-        yield TabStrip([name.title() for name in TABS])
+        yield TabStrip([name.title() for name in self._tabs])
         with ContentSwitcher(initial=self._tab, id="tabs"):
-            yield self._pane(self._tab)
+            yield make_pane(self._tab, self._feed, self._job_id)
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
-        self.query_one(TabStrip).active = TABS.index(self._tab)
+        self.query_one(TabStrip).active = self._tabs.index(self._tab)
         self.query_one(f"#{self._tab}").focus()
 
     def on_screen_resume(self) -> None:
         self._feed.watch(
             self, partial(reads.read_job, pace=self._pace, health=self._health, job_id=self._job_id)
         )
-        self._watch_tab(self._tab)
+        watch_pane(self._pane, self._feed, self._job_id, self._target)
 
     def on_screen_suspend(self) -> None:
         self._feed.unwatch(self)
-        self._unwatch_tab()
+        unwatch_pane(self._pane, self._feed, self._target)
 
     def on_resize(self) -> None:
         self._draw_head()
@@ -87,7 +85,10 @@ class JobScreen(Screen[None]):
         self._read = read
         # One frame for the head and the charts: each in its own would be sent down the line in full.
         with self.app.batch_update():
+            self._tabs = offered_tabs(read)
+            self.query_one(TabStrip).offer([name.title() for name in self._tabs])
             self._draw_head()
+            self._draw_results()
             await self._draw_charts(read)
 
     def _draw_head(self) -> None:
@@ -109,62 +110,51 @@ class JobScreen(Screen[None]):
         await self._show(index)
 
     async def action_turn(self, by: int) -> None:
-        await self._show((TABS.index(self._tab) + by) % len(TABS))
+        await self._show((self._tabs.index(self._tab) + by) % len(self._tabs))
 
     async def _show(self, index: int) -> None:
         """Makes a tab when it is first looked at."""
-        name = TABS[index]
-        self._unwatch_tab()
-        self._tab = name
+        if index >= len(self._tabs):
+            return
+        unwatch_pane(self._pane, self._feed, self._target)
+        self._tab = self._tabs[index]
         self.query_one(TabStrip).active = index
         switcher = self.query_one(ContentSwitcher)
-        if not switcher.query(f"#{name}"):
-            await switcher.add_content(self._pane(name))
-        switcher.current = name
-        switcher.query_one(f"#{name}").focus()
-        self._watch_tab(name)
+        if not switcher.query(f"#{self._tab}"):
+            await switcher.add_content(make_pane(self._tab, self._feed, self._job_id))
+        switcher.current = self._tab
+        self._pane.focus()
+        watch_pane(self._pane, self._feed, self._job_id, self._target)
         if self._read:
             await self._draw_charts(self._read)
 
-    def _pane(self, name: str) -> Widget:
-        if name == "curves":
-            return CurvesPane(self._feed, self._job_id, id=name)
-        if name == "log":
-            return SearchableLog(self._feed, self._feed.database.run_dir(self._job_id) / LOG_FILE, id=name)
-        return TextView(id=name)
-
-    def _watch_tab(self, name: str) -> None:
-        pane = self.query_one(f"#{name}")
-        if isinstance(pane, CurvesPane | LogView):
-            pane.watch_feed()
-        elif name == "history":
-            self._feed.watch(self._target, partial(reads.read_history, job_id=self._job_id))
-        elif name == "results":
-            directory = self._feed.database.run_dir(self._job_id)
-            files = [directory / name for name in (heat_maps.FILE, cosine_map.FILE, studies.FILE)]
-            read = partial(reads.read_results, job_id=self._job_id)
-            self._feed.watch(self._target, read, reads.file_stamp(*files))
-        elif isinstance(pane, TextView) and self._read:
-            pane.show(job_text.recipe_lines(self._read.job))
+    @property
+    def _pane(self) -> Widget:
+        """What the chosen tab shows."""
+        return self.query_one(f"#{self._tab}")
 
     @property
     def _target(self) -> Widget:
         """The screen has a watch for the head already; the one of a tab is left in the name of the switcher."""
         return self.query_one(ContentSwitcher)
 
-    def _unwatch_tab(self) -> None:
-        self._feed.unwatch(self._target)
-        for pane in (*self.query(CurvesPane), *self.query(LogView)):
-            pane.unwatch_feed()
-
     def on_history_read(self, read: HistoryRead) -> None:
         self.query_one("#history", TextView).show(job_text.history_lines(read))
 
+    def on_recipe_read(self, read: RecipeRead) -> None:
+        self.query_one("#recipe", TextView).show(job_text.recipe_lines(read))
+
     def on_results_read(self, read: ResultsRead) -> None:
-        run_dir = str(self._feed.database.run_dir(self._job_id))
-        found = self._read.health if self._read else []
-        lines = [*health_text.health_lines(found), *job_text.result_lines(read, run_dir)]
-        self.query_one("#results", TextView).show(lines)
+        self._results = read
+        self._draw_results()
+
+    def _draw_results(self) -> None:
+        if self._results and self._tab == "results":
+            run_dir = str(self._feed.database.run_dir(self._job_id))
+            health = health_text.health_lines(self._read.health if self._read else [])
+            self.query_one("#results", TextView).show(
+                [*health, *job_text.result_lines(self._results, run_dir)]
+            )
 
     def action_metrics(self) -> None:
         if self._read is None:
@@ -173,7 +163,7 @@ class JobScreen(Screen[None]):
         def chosen(charts: list[Chart] | None) -> None:
             if charts is not None:
                 self._charts = charts
-                self.run_worker(self._show(TABS.index("curves")))
+                self.run_worker(self._show(self._tabs.index("curves")))
 
         current = self._charts if self._charts is not None else default_charts(self._read.series)
         self.app.push_screen(MetricPicker(possible_charts(self._read.series), current), chosen)

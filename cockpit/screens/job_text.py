@@ -5,14 +5,14 @@ from textual.content import Content
 
 from cockpit.figures import clock, figure, fraction, number, span
 from cockpit.glyphs import STATUS_GLYPHS, progress_bar
-from cockpit.messages import HistoryRead, JobRead, ResultsRead
+from cockpit.messages import HistoryRead, JobRead, RecipeRead, ResultsRead
 from cockpit.plain_text import plain_line, plain_lines
 from cockpit.screens.cosine_text import cosine_lines
 from cockpit.screens.health_text import worst_line
 from cockpit.screens.heat_text import heat_lines
+from cockpit.screens.panel_text import checkpoint_lines, provenance_cells, round_lines
 from cockpit.screens.study_text import study_lines
 from cockpit.widgets.cells import Cell
-from store.jobs import Job
 from store.results import Score
 from store.schema import ACTIVE, Status
 
@@ -119,10 +119,10 @@ def _score_text(score: Score) -> str:
     return f"{figure(score.name, score.value)}{interval}" + (f"  n {n}" if n else "")
 
 
-def recipe_lines(job: Job) -> list[list[Cell]]:
-    """The resolved recipe as YAML, keys apart from values."""
-    text = yaml.safe_dump(job.recipe, sort_keys=False, allow_unicode=True, width=100)
-    return yaml_lines(text)
+def recipe_lines(read: RecipeRead) -> list[list[Cell]]:
+    """Where the job came from, and its resolved recipe as YAML, keys apart from values."""
+    text = yaml.safe_dump(read.job.recipe, sort_keys=False, allow_unicode=True, width=100)
+    return [*provenance_cells(read.provenance), *yaml_lines(text)]
 
 
 def yaml_lines(text: str) -> list[list[Cell]]:
@@ -192,12 +192,16 @@ def result_lines(read: ResultsRead, run_dir: str) -> list[list[Cell]]:
             label = plain_line(name, _NAME_WIDTH).ljust(width)
             lines.append([(f"  {label}  ", "accent"), (_score_text(by_name[name]), "")])
         lines.append([])
+    lines += round_lines(read.rounds)
     lines += study_lines(read.studies)
     lines += heat_lines(read.heat_maps)
     lines += cosine_lines(read.cosines)
-    if read.artifacts:
+    lines += checkpoint_lines(read.checkpoints)
+    # Checkpoints have lines of their own.
+    files = [one for one in read.artifacts if one.name != "checkpoint" or one.step is None]
+    if files:
         lines.append([("Files", "strong"), (f"  in {plain_line(run_dir)}", "muted")])
-        for artifact in read.artifacts:
+        for artifact in files:
             step = f"  step {artifact.step}" if artifact.step is not None else ""
             lines.append(
                 [

@@ -22,7 +22,13 @@ class TabStrip(Static):
 
     def __init__(self, names: Sequence[str]) -> None:
         super().__init__("", markup=False)
-        self._labels = [f" {number} {name} " for number, name in enumerate(names, 1)]
+        self._labels = _labels(names)
+
+    def offer(self, names: Sequence[str]) -> None:
+        """Shows other tabs."""
+        if _labels(names) != self._labels:
+            self._labels = _labels(names)
+            self.watch_active()
 
     def watch_active(self) -> None:
         parts = [
@@ -41,3 +47,7 @@ class TabStrip(Static):
             if event.x < end:
                 self.post_message(self.Chosen(index))
                 return
+
+
+def _labels(names: Sequence[str]) -> list[str]:
+    return [f" {number} {name} " for number, name in enumerate(names, 1)]
