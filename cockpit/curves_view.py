@@ -18,6 +18,8 @@ class CurvesView:
     axis: str = STEP
     part: tuple[float, float] | None = None
     cursor: float | None = None
+    others: tuple[int, ...] = ()
+    """Jobs whose curves are drawn beside."""
     axis_shown: Axis = field(default_factory=Axis)
     """The one that the curves were read for last."""
 

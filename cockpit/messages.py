@@ -12,6 +12,7 @@ from cockpit.cosine_map import CosineMap
 from cockpit.health import Verdict
 from cockpit.heat_maps import HeatMap
 from cockpit.log_windows import LogLine
+from cockpit.overlay import Overlay
 from cockpit.report.rounds import Round
 from cockpit.rollouts import Rollout
 from cockpit.studies import Study
@@ -142,6 +143,8 @@ class CurvesRead(Message):
     total: float | None
     """Where the job will end, on the axis; None where that is not known."""
     axis: Axis
+    overlays: dict[str, list[Overlay]] = field(default_factory=dict)
+    """By metric, the curves of other runs."""
 
 
 @dataclass

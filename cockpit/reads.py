@@ -21,6 +21,7 @@ from cockpit.messages import (
     SlotsRead,
 )
 from cockpit.origins import provenance_lines
+from cockpit.overlay import read_overlays
 from cockpit.report.rounds import rounds_from
 from cockpit.rollouts import read_rollout, rollout_file
 from store import jobs, machine, metrics, results, slurm
@@ -85,8 +86,9 @@ def read_curves(
     width: int,
     axis_name: str = axes.STEP,
     part: tuple[float, float] | None = None,
+    others: Sequence[int] = (),
 ) -> CurvesRead:
-    """`part` is the steps to show, from..to; what the daemon samples counts seconds, and is shown whole."""
+    """`others` are jobs whose curves go beside. `part` is the steps to show, from..to; what the daemon samples counts seconds, and is shown whole."""
     job = jobs.get_job(database, job_id)
     last = {series.name: series.last_value for series in metrics.list_series(database, [job_id])}
     first_step, last_step = part or (None, None)
@@ -98,7 +100,8 @@ def read_curves(
         for name in logged
     } | {name: metrics.chart(database, job_id, name, width) for name in observed}
     total = job.progress_total if job.progress_unit == "step" and axis.name == axes.STEP else None
-    return CurvesRead(job_id, curves, {name: last[name] for name in curves}, total, axis)
+    overlays = read_overlays(database, job, others, logged, width, axis.name, part)
+    return CurvesRead(job_id, curves, {name: last[name] for name in curves}, total, axis, overlays)
 
 
 def read_history(database: Database, job_id: int) -> HistoryRead:

@@ -3,6 +3,7 @@
 from functools import partial
 from typing import ClassVar
 
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
@@ -17,6 +18,7 @@ from cockpit.figures import Pace
 from cockpit.health_reads import HealthCheck
 from cockpit.keymap import named
 from cockpit.messages import Compare, HistoryRead, JobRead, RecipeRead, ResultsRead
+from cockpit.overlay import siblings
 from cockpit.screens import health_text, job_text, job_wishes
 from cockpit.screens.job_tabs import TABS, make_pane, offered_tabs, unwatch_pane, watch_pane
 from cockpit.screens.metric_picker import Chart, MetricPicker
@@ -39,6 +41,7 @@ class JobScreen(Screen[None]):
         Binding("right_square_bracket,l,right", "turn(1)", "Next tab", show=False),
         Binding("left_square_bracket,left", "turn(-1)", "Previous tab", show=False),
         Binding("m", "metrics", "Metrics", tooltip="Choose which metrics to draw"),
+        Binding("o", "overlay", "Overlay", show=False, tooltip="Choose other runs of the experiment to draw beside this one"),
         Binding("c", "cancel", "Cancel", tooltip="Cancel the job; one that runs stops at a checkpoint"),
         Binding("r", "retry", "Retry", tooltip="Queue an ended job again; it goes on from its last checkpoint"),
         Binding("h", "hold", "Hold", tooltip="Hold a waiting job back, or release it"),
@@ -167,6 +170,30 @@ class JobScreen(Screen[None]):
 
         current = self._charts if self._charts is not None else default_charts(self._read.series)
         self.app.push_screen(MetricPicker(possible_charts(self._read.series), current), chosen)
+
+    @work(thread=True, exclusive=True, group="siblings", exit_on_error=False)
+    def action_overlay(self) -> None:
+        """Who else there is stands in the store, which is not read where keys are heard."""
+        found = siblings(self._feed.database, self._job_id)
+        self.app.call_from_thread(self._choose_overlay, {(f"#{one.id} {one.name}",): one.id for one in found})
+
+    def _choose_overlay(self, runs: dict[Chart, int]) -> None:
+        view = self.query_one(CurvesPane).view if self.query(CurvesPane) else None
+        if not runs or view is None:
+            self.notify(
+                "No other run of this experiment has logged metrics." if view else "Open the curves first."
+            )
+            return
+
+        def chosen(labels: list[Chart] | None) -> None:
+            if labels is not None:
+                view.others = tuple(runs[label] for label in labels)
+                self.run_worker(self._show(self._tabs.index("curves")))
+
+        marked = [label for label, number in runs.items() if number in view.others]
+        self.app.push_screen(
+            MetricPicker(list(runs), marked, "Runs to draw beside", may_be_none=True), chosen
+        )
 
     def action_cancel(self) -> None:
         if self._read:

@@ -77,7 +77,13 @@ class CurvesPane(Container, can_focus=True):
         width = max(plot.points_wide for plot in plots)
         view = self.view
         read = partial(
-            read_curves, job_id=self._job_id, names=names, width=width, axis_name=view.axis, part=view.part
+            read_curves,
+            job_id=self._job_id,
+            names=names,
+            width=width,
+            axis_name=view.axis,
+            part=view.part,
+            others=view.others,
         )
         self._feed.watch(self, read)
 
@@ -93,7 +99,7 @@ class CurvesPane(Container, can_focus=True):
 
     def on_curves_read(self, read: CurvesRead) -> None:
         for plot in self.query(MetricPlot):
-            plot.show(read.curves, read.last_values, read.total, read.axis)
+            plot.show(read)
         self.view.axis_shown = read.axis
 
     def action_smooth(self, by: int) -> None:

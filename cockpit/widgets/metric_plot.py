@@ -15,6 +15,7 @@ from textual.widget import Widget
 from cockpit import curves, scales
 from cockpit.axes import SECONDS, Axis
 from cockpit.braille import Canvas
+from cockpit.messages import CurvesRead
 from cockpit.widgets import plot_text
 from cockpit.widgets.cells import Cell, changed_regions, fit, to_strip
 from cockpit.widgets.plot_text import tick_label
@@ -59,6 +60,7 @@ class MetricPlot(Widget):
         self.names = tuple(names)
         self._curves: Mapping[str, Sequence[Bucket]] = {}
         self._last_values: Mapping[str, float | None] = {}
+        self._bands: Sequence[Sequence[Bucket]] = ()
         self._total: float | None = None
         self._axis = Axis(SECONDS) if all(name.startswith(OBSERVED) for name in self.names) else Axis()
         self.across: scales.Scale | None = None
@@ -71,18 +73,15 @@ class MetricPlot(Widget):
         """How many buckets a curve needs to fill the chart."""
         return max(2 * (self.size.width - _LABEL_WIDTH - 1), 2)
 
-    def show(
-        self,
-        drawn: Mapping[str, Sequence[Bucket]],
-        last_values: Mapping[str, float | None],
-        total: float | None,
-        axis: Axis,
-    ) -> None:
-        """New data. `total` is where the axis ends, so that a growing curve does not shift."""
-        self._curves = {name: drawn[name] for name in self.names if drawn.get(name)}
-        self._last_values = last_values
+    def show(self, read: CurvesRead) -> None:
+        """New data, of which it takes what belongs to its metrics. Runs beside follow the job's own curves."""
+        beside = [one for name in self.names for one in read.overlays.get(name, ())]
+        own = {name: read.curves[name] for name in self.names if read.curves.get(name)}
+        self._curves = own | {one.label: one.curve for one in beside}
+        self._bands = [one.band for one in beside if one.band]
+        self._last_values = read.last_values | {one.label: one.last_value for one in beside}
         if self._axis.name != SECONDS:
-            self._axis, self._total = axis, total
+            self._axis, self._total = read.axis, read.total
         self._has_data = True
         self._redraw()
 
@@ -142,6 +141,8 @@ class MetricPlot(Widget):
         across = self.across = self._scale_across(width)
         canvas = Canvas(width, height)
         memory = SMOOTHINGS[self.smoothing] * (across.high - across.low)
+        for band in self._bands:
+            curves.draw(canvas, curves.columns(band, across, up, canvas.dots_across), up, "raw")
         for index, name in reversed(list(enumerate(self._curves))):
             self._draw_curve(canvas, name, index, across, up, memory)
         rows = self._rows(canvas, up)
@@ -154,7 +155,7 @@ class MetricPlot(Widget):
     def _values(self) -> list[float]:
         values = [
             value
-            for buckets in self._curves.values()
+            for buckets in (*self._curves.values(), *self._bands)
             for bucket in buckets
             if self._is_in_part(bucket)
             for value in (bucket.low, bucket.high)

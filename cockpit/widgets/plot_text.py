@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from cockpit import axes, curves, scales
 from cockpit.figures import number, span
+from cockpit.plain_text import plain_line
 from cockpit.widgets.cells import Cell
 from store.metrics import Bucket
 
@@ -43,7 +44,7 @@ def _values(found: Bucket | None) -> str:
 
 
 def _name(name: str, index: int) -> Cell:
-    return f"{'━' if index == 0 else '╍'} {name} ", f"curve-{index % 4 + 1}"
+    return f"{'━' if index == 0 else '╍'} {plain_line(name, 60)} ", f"curve-{index % 4 + 1}"
 
 
 def x_labels(axis: str, across: scales.Scale, indent: int, width: int) -> list[Cell]:
