@@ -16,15 +16,18 @@ from cockpit.chart_choice import default_charts, possible_charts
 from cockpit.feed import Feed
 from cockpit.figures import Pace
 from cockpit.health_reads import HealthCheck
+from cockpit.job_view import SCREEN, charts_left, curves_left, tab_left, to_leave
 from cockpit.keymap import named
 from cockpit.messages import Compare, HistoryRead, JobRead, RecipeRead, ResultsRead
 from cockpit.overlay import siblings
 from cockpit.screens import health_text, job_text, job_wishes
-from cockpit.screens.job_tabs import TABS, make_pane, offered_tabs, unwatch_pane, watch_pane
+from cockpit.screens.job_tabs import ALWAYS, TABS, make_pane, offered_tabs, unwatch_pane, watch_pane
 from cockpit.screens.metric_picker import Chart, MetricPicker
+from cockpit.view_state import ViewState
 from cockpit.widgets.banner import Banner
 from cockpit.widgets.curves_pane import CurvesPane
 from cockpit.widgets.job_columns import state_of
+from cockpit.widgets.metric_plot import SMOOTHINGS
 from cockpit.widgets.slot_bar import SlotBar
 from cockpit.widgets.tab_strip import TabStrip
 from cockpit.widgets.text_view import TextView
@@ -48,15 +51,20 @@ class JobScreen(Screen[None]):
         Binding("v", "compare", "Compare", tooltip="Compare with the other scored jobs of the experiment"),
     )  # fmt: skip
 
-    def __init__(self, feed: Feed, job_id: int, tab: str = TABS[0]) -> None:
+    def __init__(self, feed: Feed, job_id: int, tab: str | None, left: ViewState) -> None:
+        """Opens on a tab, or on the one that was open when the last job was left."""
         super().__init__()
+        self._left = left
+        self._view = curves_left(left.of(SCREEN), len(SMOOTHINGS))
+        # A tab that only some jobs have is not known to be there before the first read.
+        self._tab = tab or tab_left(left.of(SCREEN), ALWAYS)
+        self._opened_on = tab
         self._feed, self._job_id = feed, job_id
         self._pace, self._health = Pace(), HealthCheck()
         self._read: JobRead | None = None
         self._results: ResultsRead | None = None
         self._tabs = offered_tabs(None)
         self._charts: list[Chart] | None = None
-        self._tab = tab
 
     def compose(self) -> ComposeResult:
         yield SlotBar()
@@ -64,7 +72,7 @@ class JobScreen(Screen[None]):
         yield Static("", id="head", markup=False)
         yield TabStrip([name.title() for name in self._tabs])
         with ContentSwitcher(initial=self._tab, id="tabs"):
-            yield make_pane(self._tab, self._feed, self._job_id)
+            yield make_pane(self._tab, self._feed, self._job_id, self._view)
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
@@ -81,10 +89,21 @@ class JobScreen(Screen[None]):
         self._feed.unwatch(self)
         unwatch_pane(self._pane, self._feed, self._target)
 
+    def on_unmount(self) -> None:
+        """Leaves the view as it is, but for a tab that was chosen for the person."""
+        before = self._left.of(SCREEN)
+        tab = str(before.get("tab", ALWAYS[0])) if self._tab == self._opened_on else self._tab
+        if self._read:
+            engine = self._read.job.engine
+            self._left.leave(SCREEN, **to_leave(before, tab, self._view, engine, self._charts))
+
     def on_resize(self) -> None:
         self._draw_head()
 
     async def on_job_read(self, read: JobRead) -> None:
+        if self._charts is None:
+            names = [one.name for one in read.series]
+            self._charts = charts_left(self._left.of(SCREEN), read.job.engine, names)
         self._read = read
         # One frame for the head and the charts: each in its own would be sent down the line in full.
         with self.app.batch_update():
@@ -124,7 +143,7 @@ class JobScreen(Screen[None]):
         self.query_one(TabStrip).active = index
         switcher = self.query_one(ContentSwitcher)
         if not switcher.query(f"#{self._tab}"):
-            await switcher.add_content(make_pane(self._tab, self._feed, self._job_id))
+            await switcher.add_content(make_pane(self._tab, self._feed, self._job_id, self._view))
         switcher.current = self._tab
         self._pane.focus()
         watch_pane(self._pane, self._feed, self._job_id, self._target)
@@ -178,11 +197,9 @@ class JobScreen(Screen[None]):
         self.app.call_from_thread(self._choose_overlay, {(f"#{one.id} {one.name}",): one.id for one in found})
 
     def _choose_overlay(self, runs: dict[Chart, int]) -> None:
-        view = self.query_one(CurvesPane).view if self.query(CurvesPane) else None
-        if not runs or view is None:
-            self.notify(
-                "No other run of this experiment has logged metrics." if view else "Open the curves first."
-            )
+        view = self._view
+        if not runs:
+            self.notify("No other run of this experiment has logged metrics.", timeout=3)
             return
 
         def chosen(labels: list[Chart] | None) -> None:

@@ -6,6 +6,7 @@ from textual.message_pump import MessagePump
 from textual.widget import Widget
 
 from cockpit import cosine_map, heat_maps, reads, studies
+from cockpit.curves_view import CurvesView
 from cockpit.feed import Feed
 from cockpit.messages import JobRead
 from cockpit.widgets.curves_pane import CurvesPane
@@ -24,11 +25,11 @@ def offered_tabs(read: JobRead | None) -> tuple[str, ...]:
     return TABS if read and read.has_samples else ALWAYS
 
 
-def make_pane(name: str, feed: Feed, job_id: int) -> Widget:
+def make_pane(name: str, feed: Feed, job_id: int, view: CurvesView) -> Widget:
     """What a tab shows, without anything in it yet."""
     run_dir = feed.database.run_dir(job_id)
     if name == "curves":
-        return CurvesPane(feed, job_id, id=name)
+        return CurvesPane(feed, job_id, view, id=name)
     if name == "log":
         return SearchableLog(feed, run_dir / LOG_FILE, id=name)
     return SamplesView(feed, run_dir, id=name) if name == "samples" else TextView(id=name)

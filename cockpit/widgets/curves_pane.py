@@ -40,11 +40,11 @@ class CurvesPane(Container, can_focus=True):
         Binding("a", "whole", "All", show=False, tooltip="Show the whole curve again, without the cursor"),
     )  # fmt: skip
 
-    def __init__(self, feed: Feed, job_id: int, *, id: str | None = None) -> None:
+    def __init__(self, feed: Feed, job_id: int, view: CurvesView, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._feed, self._job_id = feed, job_id
         self.charts: tuple[tuple[str, ...], ...] | None = None
-        self.view = CurvesView()
+        self.view = view
         self.axes: Sequence[str] = (STEP,)
         """Those that the job has the data for."""
         self._across = (0, 0)
