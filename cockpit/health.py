@@ -38,6 +38,7 @@ _MAD = 1.4826
 _RECENT = 20
 """Newest values that the state of a run is read from."""
 _WINDOW = 50
+_HUGE = 1e100
 
 
 def not_finite(name: str, buckets: Sequence[Bucket]) -> Verdict | None:
@@ -58,7 +59,7 @@ def spike(name: str, buckets: Sequence[Bucket]) -> Verdict | None:
 
     Two in a row 8 deviations and half as much again above the median, or one 12 deviations and twice as high.
     """
-    points = [one for one in buckets if _finite(one) and one.high is not None and one.high > 0]
+    points = [one for one in buckets if _usable(one) and one.high is not None and one.high > 0]
     heights = [math.log(one.high) for one in points if one.high is not None]
     calm: list[float] = []
     worst: tuple[float, int, float] | None = None
@@ -92,7 +93,7 @@ def divergence(name: str, buckets: Sequence[Bucket]) -> Verdict | None:
 
     Of the noise within a twentieth (6 standard errors) and between neighbouring ones (4 deviations).
     """
-    points = _even([one for one in buckets if _finite(one)])
+    points = _even([one for one in buckets if _usable(one)])
     if len(points) < 2 * _WINDOW:
         return None
     values = [_mid(one) for one in points]
@@ -121,7 +122,7 @@ def plateau(name: str, buckets: Sequence[Bucket]) -> Verdict | None:
     The gain between the two thirds, plus three standard errors from means of batches (which bear with correlated
     noise), is below 2 % of all that was gained before, or half a percent of the value.
     """
-    points = _even([one for one in buckets if _finite(one)])
+    points = _even([one for one in buckets if _usable(one)])
     if len(points) < 3 * _WINDOW:
         return None
     values = [_mid(one) for one in points]
@@ -141,7 +142,7 @@ def stays_above(
     kind: str, words: str, buckets: Sequence[Bucket], attention: float, bad: float
 ) -> Verdict | None:
     """The newest values of a share lie above a threshold, by three standard errors of their mean."""
-    points = [one for one in buckets if _finite(one)][-_RECENT:]
+    points = [one for one in buckets if _usable(one)][-_RECENT:]
     if len(points) < _RECENT:
         return None
     values = [_mid(one) for one in points]
@@ -159,7 +160,7 @@ def stays_above(
 
 def entropy_collapse(buckets: Sequence[Bucket]) -> Verdict | None:
     """The entropy of the policy fell below a tenth of what it began with, and below 0.1 nats."""
-    points = [one for one in buckets if _finite(one)]
+    points = [one for one in buckets if _usable(one)]
     if len(points) < 2 * _RECENT:
         return None
     begun = median(_mid(one) for one in points[:_RECENT])
@@ -172,7 +173,7 @@ def entropy_collapse(buckets: Sequence[Bucket]) -> Verdict | None:
 
 def length_growth(buckets: Sequence[Bucket]) -> Verdict | None:
     """Completions are twice as long as in the beginning."""
-    points = [one for one in buckets if _finite(one)]
+    points = [one for one in buckets if _usable(one)]
     if len(points) < 2 * _RECENT:
         return None
     begun = median(_mid(one) for one in points[:_RECENT])
@@ -185,7 +186,7 @@ def length_growth(buckets: Sequence[Bucket]) -> Verdict | None:
 
 def slower(buckets: Sequence[Bucket], what: str) -> Verdict | None:
     """The newest ten values of a rate are below a third of the usual, each of them: a stall, not an odd step."""
-    points = _even([one for one in buckets if _finite(one)])
+    points = _even([one for one in buckets if _usable(one)])
     if len(points) < _WINDOW:
         return None
     recent, earlier = points[-10:], [_mid(one) for one in points[5:-10]]
@@ -202,7 +203,7 @@ def idle_gpu(card: str, buckets: Sequence[Bucket], seconds: float = 600.0) -> Ve
     if not buckets or buckets[-1].last_step < 300 + seconds:
         return None
     end = buckets[-1].last_step
-    recent = [one for one in buckets if one.first_step >= end - seconds and _finite(one)]
+    recent = [one for one in buckets if one.first_step >= end - seconds and _usable(one)]
     highs = sorted(one.high for one in recent if one.high is not None)
     # One sample in ten may be busy: a heartbeat is no training.
     if len(highs) < 10 or highs[int(0.9 * len(highs))] >= 10:
@@ -214,6 +215,11 @@ def idle_gpu(card: str, buckets: Sequence[Bucket], seconds: float = 600.0) -> Ve
 
 def _finite(one: Bucket) -> bool:
     return one.low is not None and one.high is not None and math.isfinite(one.low) and math.isfinite(one.high)
+
+
+def _usable(one: Bucket) -> bool:
+    """Finite, and small enough to be added up."""
+    return _finite(one) and max(abs(one.low or 0.0), abs(one.high or 0.0)) < _HUGE
 
 
 def _mid(one: Bucket) -> float:

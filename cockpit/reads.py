@@ -20,7 +20,6 @@ from cockpit.messages import (
     Slots,
     SlotsRead,
 )
-from cockpit.origins import provenance_lines
 from cockpit.overlay import read_overlays
 from cockpit.report.rounds import rounds_from
 from cockpit.rollouts import read_rollout, rollout_file
@@ -126,6 +125,8 @@ def read_results(database: Database, job_id: int) -> ResultsRead:
 
 
 def read_recipe(database: Database, job_id: int) -> RecipeRead:
+    from cockpit.origins import provenance_lines
+
     job = jobs.get_job(database, job_id)
     return RecipeRead(job, provenance_lines(database, job))
 
