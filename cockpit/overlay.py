@@ -1,6 +1,6 @@
 """Curves of other runs beside those of a job. Runs that differ in nothing but their seeds are one band with their mean."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
@@ -65,6 +65,13 @@ def read_overlays(
                 run, curve = curves[0]
                 found.setdefault(name, []).append(Overlay(f"#{run.id} {run.name}", curve, [], curve[-1].high))
     return found
+
+
+def labelled(names: Sequence[str], overlays: Mapping[str, Sequence[Overlay]]) -> dict[str, Overlay]:
+    """What a chart of these metrics shows beside them, by what it is called there."""
+    beside = [(name, one) for name in names for one in overlays.get(name, ())]
+    several = len({name for name, _ in beside}) > 1
+    return {f"{name}, {one.label}" if several else one.label: one for name, one in beside}
 
 
 def by_seed(runs: Sequence[Job]) -> list[list[Job]]:

@@ -63,9 +63,14 @@ class SearchableLog(LogView):
         worker, tell = get_current_worker(), self.app.call_from_thread
         size = max(self._path.stat().st_size, 1) if self._path.exists() else 1
 
+        said = ""
+
         def told(reached: int) -> bool:
-            if not worker.is_cancelled:
-                tell(self._say, f"searching: {100 * reached / size:.0f}%")
+            nonlocal said
+            note = f"searching: {100 * reached / size:.0f}%"
+            if note != said and not worker.is_cancelled:
+                said = note
+                tell(self._say, note)
             return not worker.is_cancelled
 
         found = log_search.find(self._path, log_search.compile_pattern(text), place, forwards, told)

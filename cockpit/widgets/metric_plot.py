@@ -16,6 +16,7 @@ from cockpit import curves, scales
 from cockpit.axes import SECONDS, Axis
 from cockpit.braille import Canvas
 from cockpit.messages import CurvesRead
+from cockpit.overlay import labelled
 from cockpit.widgets import plot_text
 from cockpit.widgets.cells import Cell, changed_regions, fit, to_strip
 from cockpit.widgets.plot_text import tick_label
@@ -75,11 +76,11 @@ class MetricPlot(Widget):
 
     def show(self, read: CurvesRead) -> None:
         """New data, of which it takes what belongs to its metrics. Runs beside follow the job's own curves."""
-        beside = [one for name in self.names for one in read.overlays.get(name, ())]
+        beside = labelled(self.names, read.overlays)
         own = {name: read.curves[name] for name in self.names if read.curves.get(name)}
-        self._curves = own | {one.label: one.curve for one in beside}
-        self._bands = [one.band for one in beside if one.band]
-        self._last_values = read.last_values | {one.label: one.last_value for one in beside}
+        self._curves = own | {label: one.curve for label, one in beside.items()}
+        self._bands = [one.band for one in beside.values() if one.band]
+        self._last_values = read.last_values | {label: one.last_value for label, one in beside.items()}
         if self._axis.name != SECONDS:
             self._axis, self._total = read.axis, read.total
         self._has_data = True

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cockpit.overlay import by_seed, read_overlays, siblings
+from cockpit.overlay import Overlay, by_seed, labelled, read_overlays, siblings
 from cockpit.reads import read_curves
 from store import jobs, lifecycle
 from store.database import Database
@@ -64,6 +64,13 @@ def test_seeds_are_a_band_with_their_mean_and_other_runs_keep_their_curve(
     # The third seed ended half-way: from there on it is the mean of two.
     assert band.curve[-1].low == pytest.approx(0.5 + math.exp(-99 / 30))
     assert read_overlays(database, job, [], ["loss"], 100, axis, None) == {}
+
+
+def test_runs_beside_two_metrics_of_one_chart_are_told_apart() -> None:
+    one = Overlay("#2 b", [], [], 1.0)
+    both = {"loss": [one], "eval_loss": [one]}
+    assert list(labelled(["loss", "eval_loss"], both)) == ["loss, #2 b", "eval_loss, #2 b"]
+    assert list(labelled(["loss"], both)) == ["#2 b"]
 
 
 def test_without_the_data_for_the_axis_a_run_is_left_out(
