@@ -1,17 +1,22 @@
 """Reading a series of 1,000,000 points down to the width of a chart: the stored roll-up against SQL over raw points.
 
+Then a part of it, and the curves of twenty runs over each other.
+
 python benchmarks/chart_query.py [--points 1000000] [--width 160]
 """
 
 import argparse
+import math
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 
-from store import metrics
-from store.database import open_database
+from cockpit.overlay import read_overlays
+from store import jobs, metrics
+from store.database import Database, open_database
 from store.lifecycle import NewJob, enqueue
 
 
@@ -65,7 +70,32 @@ def main() -> None:
         ):
             theirs = milliseconds(read, 5)
             print(f"{name:<34} {theirs:>10.2f} {theirs / ours:>8.1f}x")
+        middle = arguments.points // 2
+        part = milliseconds(
+            lambda: metrics.chart(database, job_id, "loss", arguments.width, middle, middle + 5000), 50
+        )
+        print(f"{'5,000 steps in the middle':<34} {part:>10.2f}")
+        overlay(database, 20, 100_000)
         database.close()
+
+
+def overlay(database: Database, runs: int, points: int) -> None:
+    """The curves of some runs beside one, at the widths of an 80x24 and a 200x50 terminal."""
+    _, ids = enqueue(
+        database, "overlay", [NewJob(f"r{i}", "sft", {"lr": i // 5, "seed": i}) for i in range(runs)]
+    )
+    for number, job_id in enumerate(ids):
+        with database.write() as connection:
+            rows = (("loss", i, math.exp(-i / 3e4) + number / 10, float(i)) for i in range(points))
+            metrics.append(connection, job_id, 1, rows)
+    job = jobs.get_job(database, ids[0])
+    print(f"\noverlay of {runs} runs of {points:,} points, seeds as bands")
+    for width in (144, 384):
+        for axis in ("step", "time"):
+            found = milliseconds(
+                partial(read_overlays, database, job, ids[1:], ["loss"], width, axis, None), 10
+            )
+            print(f"{f'{width} points wide, over {axis}s':<34} {found:>10.2f}")
 
 
 if __name__ == "__main__":

@@ -178,9 +178,8 @@ class Cockpit(App[None]):
         self.trouble = None
 
     def on_open_job(self, message: OpenJob) -> None:
-        self.push_screen(
-            JobScreen(self.feed, message.job_id, "results" if message.is_evaluated else "curves")
-        )
+        tab = "results" if message.is_evaluated else None
+        self.push_screen(JobScreen(self.feed, message.job_id, tab, self.view_state))
 
     def on_compare(self, message: Compare) -> None:
         # Screens that are not needed for the first frame are imported when they are asked for.

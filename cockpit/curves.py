@@ -8,6 +8,8 @@ from cockpit.braille import Canvas
 from cockpit.scales import Scale
 from store.metrics import Bucket
 
+_EDGE = 1e-9
+
 
 @dataclass(frozen=True)
 class Column:
@@ -29,7 +31,10 @@ def columns(buckets: Sequence[Bucket], across: Scale, up: Scale, dots: int) -> l
     """The buckets by column of dots: neighbours in one column are merged, a gap stays a gap."""
     merged: list[Column] = []
     for bucket in buckets:
-        x = _dot(across.position((bucket.first_step + bucket.last_step) / 2), dots)
+        position = across.position((bucket.first_step + bucket.last_step) / 2)
+        if not -_EDGE <= position <= 1 + _EDGE:
+            continue  # outside of the part that is shown
+        x = _dot(position, dots)
         low, high = (bucket.low, bucket.high) if is_shown(bucket, up) else (None, None)
         last = merged[-1] if merged else None
         if last and last.x == x and low is not None and high is not None and last.low is not None:
@@ -38,6 +43,24 @@ def columns(buckets: Sequence[Bucket], across: Scale, up: Scale, dots: int) -> l
         elif not last or last.x != x or last.low is None:
             merged.append(Column(x, low, high))
     return merged
+
+
+def value_at(buckets: Sequence[Bucket], place: float, half: float) -> Bucket | None:
+    """What lies within `half` of a place on the axis, as one bucket; the nearest one where nothing does."""
+    inside = [one for one in buckets if one.first_step <= place + half and one.last_step >= place - half]
+    if not inside:
+        inside = [min(buckets, key=lambda one: _distance(one, place))] if buckets else []
+    if not inside:
+        return None
+    lows = [one.low for one in inside if one.low is not None]
+    highs = [one.high for one in inside if one.high is not None]
+    missing = sum(one.missing for one in inside)
+    first, last = inside[0].first_step, inside[-1].last_step
+    return Bucket(first, last, min(lows, default=None), max(highs, default=None), missing)
+
+
+def _distance(bucket: Bucket, place: float) -> float:
+    return max(bucket.first_step - place, place - bucket.last_step, 0.0)
 
 
 def smoothed(buckets: Sequence[Bucket], up: Scale, steps: float) -> list[Bucket]:

@@ -115,5 +115,6 @@ def size_text(size: int) -> str:
     """Bytes in words: `812 B`, `1.50 GiB`."""
     for unit, one in (("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
         if size >= one:
-            return f"{size / one:.3g} {unit}"
+            value = size / one
+            return f"{value:.3g} {unit}" if value < 999.5 else f"{value:.0f} {unit}"
     return f"{size} B"

@@ -6,11 +6,18 @@ from typing import Literal
 
 from textual.message import Message
 
+from cockpit.axes import Axis
+from cockpit.checkpoints import Checkpoint
 from cockpit.comparison import Comparison
 from cockpit.cosine_map import CosineMap
 from cockpit.forecast import Forecast
+from cockpit.health import Verdict
 from cockpit.heat_maps import HeatMap
+from cockpit.log_windows import LogLine
+from cockpit.overlay import Overlay
 from cockpit.parts import Cells
+from cockpit.report.rounds import Round
+from cockpit.rollouts import Rollout
 from cockpit.studies import Study
 from store.database import Database
 from store.jobs import Job
@@ -160,6 +167,10 @@ class JobRead(Message):
     scores: list[Score]
     warning: str | None = None
     """The newest that its worker gave in this attempt."""
+    health: list[Verdict] = field(default_factory=list)
+    """What its curves say is wrong, the worst first."""
+    has_samples: bool = False
+    """It has logged completions to look at."""
 
 
 @dataclass
@@ -169,7 +180,11 @@ class CurvesRead(Message):
     job_id: int
     curves: dict[str, list[Bucket]]
     last_values: dict[str, float | None]
-    total_steps: float | None
+    total: float | None
+    """Where the job will end, on the axis; None where that is not known."""
+    axis: Axis
+    overlays: dict[str, list[Overlay]] = field(default_factory=dict)
+    """By metric, the curves of other runs."""
 
 
 @dataclass
@@ -184,10 +199,11 @@ class OverlayRead(Message):
 
 @dataclass
 class LogRead(Message):
-    """The end of a log: its newest lines, made plain. `skipped_bytes` came before them."""
+    """Lines of a log around the place that was asked for (None: its end), made plain, and the log's size in bytes."""
 
-    lines: list[str]
-    skipped_bytes: int
+    place: int | None
+    lines: list[LogLine]
+    size: int
 
 
 @dataclass
@@ -206,6 +222,23 @@ class ResultsRead(Message):
     heat_maps: list[HeatMap]
     cosines: CosineMap | None
     studies: list[Study]
+    checkpoints: list[Checkpoint]
+    rounds: list[Round]
+
+
+@dataclass
+class RecipeRead(Message):
+    """A job with its resolved recipe, and where it came from, as (label, text)."""
+
+    job: Job
+    provenance: list[tuple[str, str]]
+
+
+@dataclass
+class RolloutRead(Message):
+    """A completion that the job logged; None where there is none."""
+
+    found: Rollout | None
 
 
 @dataclass

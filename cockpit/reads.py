@@ -4,9 +4,12 @@ import time
 from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 
-from cockpit import cosine_map, heat_maps, studies
+from cockpit import axes, cosine_map, heat_maps, studies
+from cockpit.checkpoints import read_checkpoints
 from cockpit.figures import Pace
 from cockpit.forecast import Forecast, forecast
+from cockpit.health_reads import HealthCheck
+from cockpit.log_windows import read_window
 from cockpit.messages import (
     CurvesRead,
     ForecastRead,
@@ -15,12 +18,17 @@ from cockpit.messages import (
     LogRead,
     PanelRead,
     QueueRead,
+    RecipeRead,
     ResultsRead,
+    RolloutRead,
     Slots,
     SlotsRead,
 )
-from cockpit.plain_text import plain_line, plain_lines
+from cockpit.overlay import read_overlays
+from cockpit.plain_text import plain_line
 from cockpit.queue_view import QueueView
+from cockpit.report.rounds import rounds_from
+from cockpit.rollouts import read_rollout, rollout_file
 from cockpit.waiting import explain_wait
 from store import jobs, machine, metrics, results, slurm
 from store.database import Database
@@ -28,8 +36,6 @@ from store.queue import JobRow, read_rows
 from store.schema import ACTIVE, Status
 from store.tree import TreeRow, read_tree
 from store.workload import read_workload
-
-LOG_TAIL_BYTES = 256 * 1024
 
 
 def read_slots(database: Database) -> SlotsRead:
@@ -90,7 +96,7 @@ def read_wait(database: Database, job_id: int) -> PanelRead:
     return PanelRead([*lines, *([(plain_line(card, 300), "muted")] for card in cards)])
 
 
-def read_job(database: Database, pace: Pace, job_id: int) -> JobRead:
+def read_job(database: Database, pace: Pace, health: HealthCheck, job_id: int) -> JobRead:
     job = jobs.get_job(database, job_id)
     waits_for = [
         f"{needed.name} ({needed.status})"
@@ -100,18 +106,35 @@ def read_job(database: Database, pace: Pace, job_id: int) -> JobRead:
     left = pace.seconds_left(job) if job.status is Status.RUNNING else None
     series = metrics.list_series(database, [job_id])
     warning = results.newest_warning(database, job_id, since=job.started_at or 0.0)
-    return JobRead(job, left, waits_for, series, results.list_scores(database, [job_id]), warning)
+    scores = results.list_scores(database, [job_id])
+    has_samples = rollout_file(database.run_dir(job_id)) is not None
+    found = health.judge(database, job, series)
+    return JobRead(job, left, waits_for, series, scores, warning, found, has_samples)
 
 
-def read_curves(database: Database, job_id: int, names: Sequence[str], width: int) -> CurvesRead:
+def read_curves(
+    database: Database,
+    job_id: int,
+    names: Sequence[str],
+    width: int,
+    axis_name: str = axes.STEP,
+    part: tuple[float, float] | None = None,
+    others: Sequence[int] = (),
+) -> CurvesRead:
+    """`others` are jobs whose curves go beside. `part` is the steps to show, from..to; what the daemon samples counts seconds, and is shown whole."""
     job = jobs.get_job(database, job_id)
     last = {series.name: series.last_value for series in metrics.list_series(database, [job_id])}
-    return CurvesRead(
-        job_id,
-        {name: metrics.chart(database, job_id, name, width) for name in names if name in last},
-        {name: last[name] for name in names if name in last},
-        job.progress_total if job.progress_unit == "step" else None,
-    )
+    first_step, last_step = part or (None, None)
+    logged = [name for name in names if name in last and not name.startswith(metrics.OBSERVED)]
+    observed = [name for name in names if name in last and name.startswith(metrics.OBSERVED)]
+    axis = axes.read_axis(database, job_id, axis_name, logged, first_step, last_step)
+    curves = {
+        name: axes.placed(metrics.chart(database, job_id, name, width, first_step, last_step), axis)
+        for name in logged
+    } | {name: metrics.chart(database, job_id, name, width) for name in observed}
+    total = job.progress_total if job.progress_unit == "step" and axis.name == axes.STEP else None
+    overlays = read_overlays(database, job, others, logged, width, axis.name, part)
+    return CurvesRead(job_id, curves, {name: last[name] for name in curves}, total, axis, overlays)
 
 
 def read_history(database: Database, job_id: int) -> HistoryRead:
@@ -123,29 +146,32 @@ def read_history(database: Database, job_id: int) -> HistoryRead:
 
 
 def read_results(database: Database, job_id: int) -> ResultsRead:
+    scores = results.list_scores(database, [job_id])
     return ResultsRead(
-        results.list_scores(database, [job_id]),
+        scores,
         results.list_artifacts(database, job_id),
         heat_maps.read_heat_maps(database.run_dir(job_id)),
         cosine_map.read_cosine_map(database.run_dir(job_id)),
         studies.read_studies(database.run_dir(job_id)),
+        read_checkpoints(database, job_id),
+        rounds_from({score.name: score for score in scores}),
     )
 
 
-def read_log(path: Path) -> LogRead:
-    """The last lines of a log, however long it is."""
-    if not path.exists():
-        return LogRead([], 0)
-    with path.open("rb") as file:
-        size = file.seek(0, 2)
-        start = max(size - LOG_TAIL_BYTES, 0)
-        file.seek(start)
-        if start:
-            file.readline()  # the line that the cut went through
-            start = file.tell()
-        text = file.read(size - start).decode("utf-8", "replace")
-    lines = plain_lines(text)
-    return LogRead(lines[:-1] if lines and not lines[-1] else lines, start)
+def read_recipe(database: Database, job_id: int) -> RecipeRead:
+    from cockpit.origins import provenance_lines
+
+    job = jobs.get_job(database, job_id)
+    return RecipeRead(job, provenance_lines(database, job))
+
+
+def read_sample(database: Database, run_dir: Path, index: int | None) -> RolloutRead:
+    return RolloutRead(read_rollout(run_dir, index))
+
+
+def read_log(path: Path, place: int | None) -> LogRead:
+    """The lines of a log around a byte offset, or its last ones (None), however long it is."""
+    return LogRead(place, *read_window(path, place))
 
 
 def file_stamp(*paths: Path) -> Callable[[], Hashable]:

@@ -35,6 +35,14 @@ def round_up(value: float) -> float:
     return next(step * magnitude for step in _ROUND if step * magnitude >= value * (1 - 1e-12))
 
 
+def between(low: float, high: float, most_ticks: int) -> Scale:
+    """Just these bounds, with round ticks inside of them."""
+    high = high if high > low else low + 1
+    step = tick_step(high - low, most_ticks)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return Scale(low, high, tuple(index * step for index in range(first, last + 1)))
+
+
 def halved_down_to(total: float, value: float) -> float:
     """The smallest half, quarter, eighth ... of a total that holds the value: an axis that jumps a few times in a run."""
     while total / 2 >= max(value, 10.0):

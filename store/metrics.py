@@ -7,6 +7,7 @@ raw ones, so the last point is exact.
 """
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -37,8 +38,8 @@ class Series:
 class Bucket:
     """Neighbouring points of a series: their steps and extreme values. `low` is None where all values are NaN."""
 
-    first_step: int
-    last_step: int
+    first_step: float
+    last_step: float
     low: float | None
     high: float | None
     missing: int
@@ -60,18 +61,50 @@ def list_series(database: Database, job_ids: Sequence[int]) -> list[Series]:
         return [Series(**row._mapping) for row in connection.execute(query)]
 
 
-def chart(database: Database, job_id: int, name: str, width: int) -> list[Bucket]:
-    """The series as at least `width` buckets (if it has that many points) and at most about 8 times as many, in order."""
+def chart(
+    database: Database,
+    job_id: int,
+    name: str,
+    width: int,
+    first_step: float | None = None,
+    last_step: float | None = None,
+) -> list[Bucket]:
+    """The series as at least `width` buckets (if it has that many points) and at most about 8 times as many, in order.
+
+    With steps given, of what lies between them alone, and a little on either side. Steps are taken to rise.
+    """
     with database.read() as connection:
-        row = connection.execute(
-            select(series.c.id, series.c.length).where(series.c.job_id == job_id, series.c.name == name)
-        ).first()
+        row = _row(connection, job_id, name)
         if row is None:
             return []
+        start, end = _between(connection, *row, first_step, last_step)
         level = 0
-        while row.length // FAN_OUT ** (level + 1) >= width:
+        while (end - start) // FAN_OUT ** (level + 1) >= width:
             level += 1
-        return [Bucket(*values) for values in _buckets(connection, row.id, row.length, level)]
+        return [Bucket(*values) for values in _buckets(connection, row[0], start, end, row[1], level)]
+
+
+def step_times(
+    database: Database,
+    job_id: int,
+    name: str,
+    count: int,
+    first_step: float | None = None,
+    last_step: float | None = None,
+) -> list[tuple[int, float]]:
+    """(step, Unix seconds) of about `count` points, evenly spread over the series or a part of it; the last is there."""
+    with database.read() as connection:
+        row = _row(connection, job_id, name)
+        if row is None or not row[1]:
+            return []
+        start, end = _between(connection, *row, first_step, last_step)
+        ordinals = {*range(start, end, max((end - start) // max(count, 1), 1)), max(end - 1, start)}
+        rows = connection.exec_driver_sql(
+            f"SELECT step, time FROM points WHERE series_id = ? AND ordinal IN ({', '.join('?' * len(ordinals))})"
+            " ORDER BY ordinal",
+            (row[0], *sorted(ordinals)),
+        ).all()
+    return [(step, logged_at) for step, logged_at in rows]
 
 
 def read_points(database: Database, job_id: int, name: str, *, retracted: bool = False) -> Iterator[Point]:
@@ -195,14 +228,39 @@ def _roll_up(connection: Connection, series_id: int, old_count: int, new_count: 
         level += 1
 
 
-def _buckets(connection: Connection, series_id: int, count: int, level: int) -> Iterator[Sequence[Any]]:
-    """Complete buckets of `level`, then of each level below for what is left, then single points."""
-    start = 0
+def _row(connection: Connection, job_id: int, name: str) -> tuple[int, int] | None:
+    """Id and length of a series."""
+    query = select(series.c.id, series.c.length).where(series.c.job_id == job_id, series.c.name == name)
+    row = connection.execute(query).first()
+    return (row.id, row.length) if row else None
+
+
+def _between(
+    connection: Connection, series_id: int, length: int, first_step: float | None, last_step: float | None
+) -> tuple[int, int]:
+    """The ordinals, from..to (exclusive), of the points between two steps, with one point more on either side."""
+
+    def step(ordinal: int) -> float:
+        query = "SELECT step FROM points WHERE series_id = ? AND ordinal = ?"
+        return float(connection.exec_driver_sql(query, (series_id, ordinal)).scalar_one())
+
+    start = 0 if first_step is None else bisect_left(range(length), first_step, key=step) - 1
+    end = length if last_step is None else bisect_right(range(length), last_step, key=step) + 1
+    return max(start, 0), min(end, length)
+
+
+def _buckets(
+    connection: Connection, series_id: int, start: int, end: int, length: int, level: int
+) -> Iterator[Sequence[Any]]:
+    """Complete buckets of `level` that cover start..end, then of each level below for what is left, then single points."""
+    size = FAN_OUT**level
+    count = min(-(-end // size) * size, length)
+    place = start // size
     while level >= 0:
-        end = count // FAN_OUT**level
+        stop = count // FAN_OUT**level
         rows = connection.exec_driver_sql(
             _LEVEL_ROWS[level == 0] + " ORDER BY 1",
-            {"series": series_id, "level": level, "start": start, "end": end},
+            {"series": series_id, "level": level, "start": place, "end": stop},
         )
         yield from (row[1:] for row in rows)
-        start, level = end * FAN_OUT, level - 1
+        place, level = stop * FAN_OUT, level - 1

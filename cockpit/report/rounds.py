@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,16 +74,17 @@ def finite(value: object) -> float | None:
 
 def rounds_of(experiment: Experiment) -> list[Rounds]:
     """The jobs that report rounds."""
-    found = []
-    for job in experiment.jobs:
-        numbered: dict[int, dict[str, Score]] = {}
-        for name, score in experiment.scores[job.id].items():
-            if match := _ROUND.fullmatch(name):
-                numbered.setdefault(int(match[1]), {})[match[2]] = score
-        if numbered:
-            rounds = [Round(number, scores, {}, {}) for number, scores in sorted(numbered.items())]
-            found.append(Rounds(job, _judged(rounds)))
-    return found
+    found = [Rounds(job, rounds_from(experiment.scores[job.id])) for job in experiment.jobs]
+    return [one for one in found if one.rounds]
+
+
+def rounds_from(scores: Mapping[str, Score]) -> list[Round]:
+    """The rounds that one job's scores, by name, tell of."""
+    numbered: dict[int, dict[str, Score]] = {}
+    for name, score in scores.items():
+        if match := _ROUND.fullmatch(name):
+            numbered.setdefault(int(match[1]), {})[match[2]] = score
+    return _judged([Round(number, found, {}, {}) for number, found in sorted(numbered.items())])
 
 
 def _judged(rounds: list[Round]) -> list[Round]:

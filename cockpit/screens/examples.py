@@ -176,7 +176,7 @@ class ExamplesScreen(Screen[None]):
         self._cases = [[key for key in case if keys is None or key in keys] for case in self._all]
         self._place = 0
         strip = self.query_one(TabStrip)
-        strip.rename(self._labels())
+        strip.offer(self._labels())
         self._watch()
 
     def _labels(self) -> list[str]:

@@ -5,13 +5,14 @@ from textual.content import Content
 
 from cockpit.figures import clock, figure, fraction, number, span
 from cockpit.glyphs import STATUS_GLYPHS, progress_bar
-from cockpit.messages import HistoryRead, JobRead, ResultsRead
+from cockpit.messages import HistoryRead, JobRead, RecipeRead, ResultsRead
 from cockpit.plain_text import plain_line, plain_lines
 from cockpit.screens.cosine_text import cosine_lines
+from cockpit.screens.health_text import worst_line
 from cockpit.screens.heat_text import heat_lines
+from cockpit.screens.panel_text import checkpoint_lines, provenance_cells, round_lines
 from cockpit.screens.study_text import study_lines
 from cockpit.widgets.cells import Cell
-from store.jobs import Job
 from store.results import Score
 from store.schema import ACTIVE, Status
 
@@ -55,7 +56,7 @@ _NAME_WIDTH = 40
 
 
 def head(read: JobRead, state: str, width: int) -> Content:
-    """Three lines: which job, how far, and its newest figures; a fourth where the worker has warned of something."""
+    """Three lines: which job, how far, and its newest figures; more where its curves or its worker tell of trouble."""
     job = read.job
     parts = [
         (f"#{job.id}  ", "$foreground 60%"),
@@ -69,7 +70,8 @@ def head(read: JobRead, state: str, width: int) -> Content:
     warning: list[tuple[str, str]] = []
     if read.warning:
         warning = [(f"\n! {plain_line(' '.join(read.warning.split()), 300)}", "bold $warning")]
-    return Content.assemble(*parts, "\n", _how_far(read, width), "\n", _figures(read, width), *warning)
+    trouble = [*worst_line(read.health), *warning]
+    return Content.assemble(*parts, "\n", _how_far(read, width), "\n", _figures(read, width), *trouble)
 
 
 def _how_far(read: JobRead, width: int) -> Content:
@@ -117,10 +119,10 @@ def _score_text(score: Score) -> str:
     return f"{figure(score.name, score.value)}{interval}" + (f"  n {n}" if n else "")
 
 
-def recipe_lines(job: Job) -> list[list[Cell]]:
-    """The resolved recipe as YAML, keys apart from values."""
-    text = yaml.safe_dump(job.recipe, sort_keys=False, allow_unicode=True, width=100)
-    return yaml_lines(text)
+def recipe_lines(read: RecipeRead) -> list[list[Cell]]:
+    """Where the job came from, and its resolved recipe as YAML, keys apart from values."""
+    text = yaml.safe_dump(read.job.recipe, sort_keys=False, allow_unicode=True, width=100)
+    return [*provenance_cells(read.provenance), *yaml_lines(text)]
 
 
 def yaml_lines(text: str) -> list[list[Cell]]:
@@ -190,12 +192,16 @@ def result_lines(read: ResultsRead, run_dir: str) -> list[list[Cell]]:
             label = plain_line(name, _NAME_WIDTH).ljust(width)
             lines.append([(f"  {label}  ", "accent"), (_score_text(by_name[name]), "")])
         lines.append([])
+    lines += round_lines(read.rounds)
     lines += study_lines(read.studies)
     lines += heat_lines(read.heat_maps)
     lines += cosine_lines(read.cosines)
-    if read.artifacts:
+    lines += checkpoint_lines(read.checkpoints)
+    # Checkpoints have lines of their own.
+    files = [one for one in read.artifacts if one.name != "checkpoint" or one.step is None]
+    if files:
         lines.append([("Files", "strong"), (f"  in {plain_line(run_dir)}", "muted")])
-        for artifact in read.artifacts:
+        for artifact in files:
             step = f"  step {artifact.step}" if artifact.step is not None else ""
             lines.append(
                 [

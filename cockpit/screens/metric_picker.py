@@ -1,4 +1,4 @@
-"""Which metrics of a job to draw."""
+"""Which metrics of a job to draw, or which runs beside it."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -29,13 +29,20 @@ class MetricPicker(ModalScreen[list[Chart] | None]):
         Binding("k", "move(-1)", "Up", show=False),
     )
 
-    def __init__(self, possible: Sequence[Chart], chosen: Sequence[Chart]) -> None:
+    def __init__(
+        self,
+        possible: Sequence[Chart],
+        chosen: Sequence[Chart],
+        title: str = "Metrics to draw",
+        may_be_none: bool = False,
+    ) -> None:
         super().__init__()
+        self._title, self._may_be_none = title, may_be_none
         self._possible, self._chosen = list(possible), set(chosen)
 
     def compose(self) -> ComposeResult:
         with Vertical(id="picker-box") as box:
-            box.border_title = "Metrics to draw"
+            box.border_title = self._title
             box.border_subtitle = "space marks, enter draws, esc leaves"
             yield OptionList(*(self._label(chart) for chart in self._possible))
 
@@ -52,7 +59,8 @@ class MetricPicker(ModalScreen[list[Chart] | None]):
         (options.action_cursor_down if by > 0 else options.action_cursor_up)()
 
     def action_take(self) -> None:
-        self.dismiss([chart for chart in self._possible if chart in self._chosen] or None)
+        taken = [chart for chart in self._possible if chart in self._chosen]
+        self.dismiss(taken if taken or self._may_be_none else None)
 
     def _flip(self, index: int) -> None:
         chart = self._possible[index]

@@ -10,11 +10,12 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
+from cockpit.axes import Axis
 from cockpit.comparison import Entry
 from cockpit.feed import Feed
 from cockpit.figures import figure
 from cockpit.keymap import named
-from cockpit.messages import OverlayRead
+from cockpit.messages import CurvesRead, OverlayRead
 from cockpit.overlays import MOST_MODELS, overlay_of
 from cockpit.plain_text import plain_line
 from cockpit.widgets.banner import Banner
@@ -84,11 +85,9 @@ class OverlayScreen(Screen[None]):
             order = sorted(of, key=lambda label: label != chosen)
             names = {label: plain_line(label, 30) for label in order}
             plot.names = tuple(names.values())
-            plot.show(
-                {names[label]: of[label] for label in order},
-                {names[label]: read.last_values[metric][label] for label in order},
-                None,
-            )
+            drawn = {names[label]: of[label] for label in order}
+            last_values = {names[label]: read.last_values[metric][label] for label in order}
+            plot.show(CurvesRead(0, drawn, last_values, None, Axis()))
         name = max(self.size.width - 4 - _COLUMN * len(read.charts), 16)
         header: list[Cell] = [(fit("  ━ solid   ╍ the others", name + 2), "muted")]
         header += [(fit(plain_line(metric, 40), _COLUMN, right=True), "muted") for metric in read.charts]

@@ -6,6 +6,7 @@ from itertools import groupby
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
+from textual.geometry import Region
 from textual.strip import Strip
 
 Cell = tuple[str, str]
@@ -59,6 +60,14 @@ def changed_span(old: list[Cell], new: list[Cell]) -> tuple[int, int] | None:
             break
         end -= cell_len(after[0])
     return start, max(end, start + 1)
+
+
+def changed_regions(old: list[list[Cell]], new: list[list[Cell]]) -> list[Region] | None:
+    """What to refresh where one set of lines takes the place of another; None for all of it."""
+    if len(old) != len(new):
+        return None
+    spans = ((y, changed_span(old[y], new[y])) for y in range(len(new)))
+    return [Region(span[0], y, span[1] - span[0], 1) for y, span in spans if span]
 
 
 def _width(cells: list[Cell]) -> int:

@@ -9,22 +9,14 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.widgets import Static
 
+from cockpit.axes import STEP
+from cockpit.curves_view import CurvesView
 from cockpit.feed import Feed
 from cockpit.keymap import named
 from cockpit.messages import CurvesRead
 from cockpit.reads import read_curves
+from cockpit.scales import Scale
 from cockpit.widgets.metric_plot import SMOOTHINGS, MetricPlot
-from store.metrics import Series
-
-TOGETHER = (
-    ("loss", "eval_loss"),
-    ("lm_loss", "jepa_loss", "panel/jepa_loss"),
-    ("margin", "panel/margin", "retrieval", "panel/retrieval"),
-    ("dev_accuracy_strict", "dev_accuracy_robust"),
-    ("train_reward_mean", "validation_reward_mean"),
-    ("mean_domains", "strict"),
-)
-"""Metrics that share a chart, in the order of the charts."""
 
 _SIDE_BY_SIDE_WIDTH = 130
 
@@ -38,13 +30,23 @@ class CurvesPane(Container, can_focus=True):
         Binding("minus", "smooth(-1)", "Less smooth", show=False, key_display="-", tooltip="Average over fewer steps"),
         Binding("0", "smooth(0)", "Not smoothed", show=False, tooltip="Show every value as it was logged"),
         Binding("y", "log_scale", "Log y", tooltip="Logarithmic axis for the values"),
+        Binding("x", "axis", "X axis", tooltip="Draw over steps, epochs, tokens or time, as far as they are logged"),
+        Binding("z", "zoom(0.5)", "Zoom in", show=False, tooltip="Look closer, around the cursor where there is one"),
+        Binding("Z", "zoom(2.0)", "Zoom out", show=False, tooltip="Look from further away"),
+        Binding("less_than_sign", "pan(-0.25)", "Pan left", show=False, key_display="<", tooltip="Move to earlier points"),
+        Binding("greater_than_sign", "pan(0.25)", "Pan right", show=False, key_display=">", tooltip="Move to later points"),
+        Binding("comma", "cursor(-1)", "Cursor left", show=False, key_display=",", tooltip="Read out the values at a place"),
+        Binding("full_stop", "cursor(1)", "Cursor right", show=False, key_display=".", tooltip="Read out the values at a place"),
+        Binding("a", "whole", "All", show=False, tooltip="Show the whole curve again, without the cursor"),
     )  # fmt: skip
 
-    def __init__(self, feed: Feed, job_id: int, *, id: str | None = None) -> None:
+    def __init__(self, feed: Feed, job_id: int, view: CurvesView, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._feed, self._job_id = feed, job_id
         self.charts: tuple[tuple[str, ...], ...] | None = None
-        self._smoothing, self._log_scale = 0, False
+        self.view = view
+        self.axes: Sequence[str] = (STEP,)
+        """Those that the job has the data for."""
         self._across = (0, 0)
 
     def compose(self) -> ComposeResult:
@@ -61,7 +63,8 @@ class CurvesPane(Container, can_focus=True):
         self.query_one("#no-curves").display = not self.charts
         plots = [MetricPlot(names) for names in self.charts]
         for plot in plots:
-            plot.smoothing, plot.log_scale = self._smoothing, self._log_scale
+            plot.smoothing, plot.log_scale = self.view.smoothing, self.view.log_scale
+            plot.cursor = None if plot.counts_seconds else self.view.cursor
         await self.mount_all(plots)
         self._arrange()
         self.call_after_refresh(self.watch_feed)
@@ -72,7 +75,17 @@ class CurvesPane(Container, can_focus=True):
             return
         names = [name for chart in self.charts for name in chart]
         width = max(plot.points_wide for plot in plots)
-        self._feed.watch(self, partial(read_curves, job_id=self._job_id, names=names, width=width))
+        view = self.view
+        read = partial(
+            read_curves,
+            job_id=self._job_id,
+            names=names,
+            width=width,
+            axis_name=view.axis,
+            part=view.part,
+            others=view.others,
+        )
+        self._feed.watch(self, read)
 
     def unwatch_feed(self) -> None:
         self._feed.unwatch(self)
@@ -86,17 +99,61 @@ class CurvesPane(Container, can_focus=True):
 
     def on_curves_read(self, read: CurvesRead) -> None:
         for plot in self.query(MetricPlot):
-            plot.show(read.curves, read.last_values, read.total_steps)
+            plot.show(read)
+        self.view.axis_shown = read.axis
 
     def action_smooth(self, by: int) -> None:
-        self._smoothing = min(max(self._smoothing + by, 0), len(SMOOTHINGS) - 1) if by else 0
-        for plot in self.query(MetricPlot):
-            plot.smoothing = self._smoothing
+        self.view.smoothing = min(max(self.view.smoothing + by, 0), len(SMOOTHINGS) - 1) if by else 0
+        self._dress()
 
     def action_log_scale(self) -> None:
-        self._log_scale = not self._log_scale
-        for plot in self.query(MetricPlot):
-            plot.log_scale = self._log_scale
+        self.view.log_scale = not self.view.log_scale
+        self._dress()
+
+    def action_axis(self) -> None:
+        self.view.next_axis(self.axes)
+        self._dress()
+        self.watch_feed()
+
+    def action_zoom(self, factor: float) -> None:
+        if scale := self._scale:
+            self.view.zoom(scale, factor)
+            self.watch_feed()
+
+    def action_pan(self, by: float) -> None:
+        if scale := self._scale:
+            self.view.pan(scale, by)
+            self.watch_feed()
+
+    def action_cursor(self, by: int) -> None:
+        if scale := self._scale:
+            self.view.move_cursor(scale, by, self._columns)
+            self._dress()
+
+    def action_whole(self) -> None:
+        self.view.part = self.view.cursor = None
+        self._dress()
+        self.watch_feed()
+
+    def on_metric_plot_pointed(self, message: MetricPlot.Pointed) -> None:
+        self.view.cursor = message.place
+        self._dress()
+
+    @property
+    def _scale(self) -> Scale | None:
+        """What the first chart that follows the chosen axis shows of it."""
+        plots = [plot for plot in self.query(MetricPlot) if not plot.counts_seconds]
+        return next((plot.across for plot in plots if plot.across), None)
+
+    @property
+    def _columns(self) -> int:
+        return max((plot.points_wide // 2 for plot in self.query(MetricPlot)), default=2)
+
+    def _dress(self) -> None:
+        with self.app.batch_update():
+            for plot in self.query(MetricPlot):
+                plot.smoothing, plot.log_scale = self.view.smoothing, self.view.log_scale
+                plot.cursor = None if plot.counts_seconds else self.view.cursor
 
     def _arrange(self) -> None:
         count = max(len(self.charts or ()), 1)
@@ -105,18 +162,3 @@ class CurvesPane(Container, can_focus=True):
             self._across = across, count
             self.styles.grid_size_columns = across
             self.styles.grid_size_rows = -(-count // across)
-
-
-def default_charts(series: Sequence[Series]) -> list[tuple[str, ...]]:
-    """Loss and accuracy where there are such metrics, else the first two there are."""
-    names = [one.name for one in series]
-    shared = [tuple(name for name in group if name in names) for group in TOGETHER]
-    return [group for group in shared if group] or [(name,) for name in names[:2]]
-
-
-def possible_charts(series: Sequence[Series]) -> list[tuple[str, ...]]:
-    """Every metric once: those that share a chart together, the others alone."""
-    names = [one.name for one in series]
-    shared = [group for group in (tuple(n for n in group if n in names) for group in TOGETHER) if group]
-    taken = {name for group in shared for name in group}
-    return [*shared, *((name,) for name in names if name not in taken)]

@@ -2,25 +2,30 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.style import Style
-from textual.geometry import Region
+from textual import events
+from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
 from cockpit import curves, scales
+from cockpit.axes import SECONDS, Axis
 from cockpit.braille import Canvas
-from cockpit.figures import number
-from cockpit.widgets.cells import Cell, changed_span, fit, to_strip
-from store.metrics import Bucket
+from cockpit.messages import CurvesRead
+from cockpit.overlay import labelled
+from cockpit.widgets import plot_text
+from cockpit.widgets.cells import Cell, changed_regions, fit, to_strip
+from cockpit.widgets.plot_text import tick_label
+from store.metrics import OBSERVED, Bucket
 
 SMOOTHINGS = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1)
 """Memory of the moving average, as a share of the axis."""
 
 _LABEL_WIDTH = 7
-_GRID = "┈"
 
 
 class MetricPlot(Widget):
@@ -32,6 +37,7 @@ class MetricPlot(Widget):
         "metric-plot--title",
         "metric-plot--raw",
         "metric-plot--gap",
+        "metric-plot--cursor",
         "metric-plot--curve-1",
         "metric-plot--curve-2",
         "metric-plot--curve-3",
@@ -41,13 +47,25 @@ class MetricPlot(Widget):
     smoothing = reactive(0, repaint=False)
     """Index into SMOOTHINGS."""
     log_scale = reactive(False, repaint=False)
+    cursor: reactive[float | None] = reactive(None, repaint=False)
+    """A place on the axis whose values are read out."""
+
+    @dataclass
+    class Pointed(Message):
+        """The mouse chose a place on the axis."""
+
+        place: float
 
     def __init__(self, names: Sequence[str], *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.names = tuple(names)
         self._curves: Mapping[str, Sequence[Bucket]] = {}
         self._last_values: Mapping[str, float | None] = {}
-        self._total_steps: float | None = None
+        self._bands: Sequence[Sequence[Bucket]] = ()
+        self._total: float | None = None
+        self._axis = Axis(SECONDS) if all(name.startswith(OBSERVED) for name in self.names) else Axis()
+        self.across: scales.Scale | None = None
+        """The part of the axis that is drawn."""
         self._lines: list[list[Cell]] = []
         self._has_data = False
 
@@ -56,23 +74,37 @@ class MetricPlot(Widget):
         """How many buckets a curve needs to fill the chart."""
         return max(2 * (self.size.width - _LABEL_WIDTH - 1), 2)
 
-    def show(
-        self,
-        drawn: Mapping[str, Sequence[Bucket]],
-        last_values: Mapping[str, float | None],
-        total_steps: float | None,
-    ) -> None:
-        """New data. `total_steps` fixes the axis, so that a growing curve does not shift."""
-        self._curves = {name: drawn[name] for name in self.names if drawn.get(name)}
-        self._last_values, self._total_steps = last_values, total_steps
+    def show(self, read: CurvesRead) -> None:
+        """New data, of which it takes what belongs to its metrics. Runs beside follow the job's own curves."""
+        beside = labelled(self.names, read.overlays)
+        own = {name: read.curves[name] for name in self.names if read.curves.get(name)}
+        self._curves = own | {label: one.curve for label, one in beside.items()}
+        self._bands = [one.band for one in beside.values() if one.band]
+        self._last_values = read.last_values | {label: one.last_value for label, one in beside.items()}
+        if self._axis.name != SECONDS:
+            self._axis, self._total = read.axis, read.total
         self._has_data = True
         self._redraw()
+
+    @property
+    def counts_seconds(self) -> bool:
+        """It keeps its axis whatever is chosen."""
+        return self._axis.name == SECONDS
 
     def watch_smoothing(self) -> None:
         self._redraw()
 
     def watch_log_scale(self) -> None:
         self._redraw()
+
+    def watch_cursor(self) -> None:
+        self._redraw()
+
+    def on_click(self, event: events.Click) -> None:
+        width = self.size.width - _LABEL_WIDTH - 1
+        share = (event.x - _LABEL_WIDTH - 1) / max(width - 1, 1)
+        if self.across and 0 <= share <= 1:
+            self.post_message(self.Pointed(self.across.low + share * (self.across.high - self.across.low)))
 
     def on_resize(self) -> None:
         self._lines = []
@@ -93,12 +125,10 @@ class MetricPlot(Widget):
             return
         new, old = self._draw(), self._lines
         self._lines = new
-        if len(new) != len(old):
+        regions = changed_regions(old, new)
+        if regions is None:
             self.refresh()
-            return
-        spans = ((y, changed_span(old[y], new[y])) for y in range(len(new)))
-        regions = [Region(span[0], y, span[1] - span[0], 1) for y, span in spans if span]
-        if regions:
+        elif regions:
             self.refresh(*regions)
 
     def _draw(self) -> list[list[Cell]]:
@@ -109,35 +139,46 @@ class MetricPlot(Widget):
         most_ticks = max(min(height // 2, 6), 2)
         up = scales.logarithmic(values, most_ticks) if self.log_scale else None
         up = up or scales.linear(values, most_ticks)
-        across = self._axis(width)
+        across = self.across = self._scale_across(width)
         canvas = Canvas(width, height)
         memory = SMOOTHINGS[self.smoothing] * (across.high - across.low)
+        for band in self._bands:
+            curves.draw(canvas, curves.columns(band, across, up, canvas.dots_across), up, "raw")
         for index, name in reversed(list(enumerate(self._curves))):
             self._draw_curve(canvas, name, index, across, up, memory)
         rows = self._rows(canvas, up)
-        self._mark_gaps(rows, across, width)
-        return [self._title(memory), *rows, self._x_labels(across, width)]
+        plot_text.mark_gaps(rows, self._curves, across)
+        if self.cursor is not None:
+            plot_text.mark_cursor(rows, across, self.cursor)
+        labels = plot_text.x_labels(self._axis.name, across, _LABEL_WIDTH + 1, width)
+        return [self._title(memory, across, width), *rows, labels]
 
     def _values(self) -> list[float]:
         values = [
             value
-            for buckets in self._curves.values()
+            for buckets in (*self._curves.values(), *self._bands)
             for bucket in buckets
+            if self._is_in_part(bucket)
             for value in (bucket.low, bucket.high)
             if value is not None and math.isfinite(value)
         ]
         return [value for value in values if value > 0] or values if self.log_scale else values
 
-    def _axis(self, width: int) -> scales.Scale:
+    def _is_in_part(self, bucket: Bucket) -> bool:
+        low, high = self._axis.low, self._axis.high
+        return low is None or high is None or (bucket.last_step >= low and bucket.first_step <= high)
+
+    def _scale_across(self, width: int) -> scales.Scale:
+        most_ticks = max(width // 12, 2) + 1
+        if self._axis.low is not None and self._axis.high is not None:
+            return scales.between(self._axis.low, self._axis.high, most_ticks)
         first = min(buckets[0].first_step for buckets in self._curves.values())
         last = max(bucket.last_step for buckets in self._curves.values() for bucket in buckets[-1:])
         high = scales.round_up(last)
-        if self._total_steps and self._total_steps >= last:
-            high = scales.halved_down_to(self._total_steps, last)
+        if self._total and self._total >= last:
+            high = scales.halved_down_to(self._total, last)
         low = 0.0 if first >= 0 else float(first)
-        step = scales.tick_step(max(high - low, 1), max(width // 12, 2) + 1)
-        ticks = tuple(low + index * step for index in range(int((high - low) / step + 1e-9) + 1))
-        return scales.Scale(low, max(high, low + 1), ticks)
+        return scales.between(low, high, most_ticks)
 
     def _draw_curve(
         self, canvas: Canvas, name: str, index: int, across: scales.Scale, up: scales.Scale, memory: float
@@ -166,32 +207,21 @@ class MetricPlot(Widget):
             for column in range(canvas.width):
                 text, paint = canvas.cell(column, row)
                 grid = text == " " and label is not None
-                line.append((_GRID, "grid") if grid else (text, paint))
+                line.append((plot_text.GRID, "grid") if grid else (text, paint))
             rows.append(line)
         return rows
 
-    def _mark_gaps(self, rows: list[list[Cell]], across: scales.Scale, width: int) -> None:
-        for buckets in self._curves.values():
-            for bucket in buckets:
-                infinite = bucket.low is not None and not (
-                    math.isfinite(bucket.low) and math.isfinite(bucket.high or 0)
-                )
-                if bucket.missing or infinite:
-                    column = round(across.position(bucket.last_step) * (width - 1))
-                    rows[-1][1 + column] = ("×", "gap")
-
-    def _title(self, memory: float) -> list[Cell]:
-        cells: list[Cell] = [(" ", "")]
-        for index, name in enumerate(self._curves):
-            sign = "━" if index == 0 else "╍"
-            cells.append((f"{sign} {name} ", f"curve-{index % 4 + 1}"))
-            cells.append((f"{number(_or_nan(self._last_values.get(name)))}   ", "title"))
+    def _title(self, memory: float, across: scales.Scale, width: int) -> list[Cell]:
+        if self.cursor is not None:
+            half = (across.high - across.low) / max(width - 1, 1) / 2
+            return plot_text.read_out(self._curves, self._axis.name, self.cursor, half)
         notes = ["log y"] if self.log_scale else []
         if memory:
-            notes.append(f"EMA over {tick_label(round(memory, 1))} steps")
+            length = plot_text.tick_label(round(memory, 1))
+            notes.append(f"EMA over {length} {'steps' if self._axis.name == 'step' else self._axis.name}")
         if self._values_left_out():
             notes.append("× NaN, inf or not above 0" if self.log_scale else "× NaN or inf")
-        return [*cells, (" · ".join(notes), "axis")]
+        return plot_text.title(self._curves, self._last_values, notes)
 
     def _values_left_out(self) -> bool:
         return any(
@@ -203,28 +233,8 @@ class MetricPlot(Widget):
             for bucket in buckets
         )
 
-    def _x_labels(self, across: scales.Scale, width: int) -> list[Cell]:
-        line = [" "] * (self.size.width)
-        for tick in across.ticks:
-            text = tick_label(tick)
-            middle = _LABEL_WIDTH + 1 + round(across.position(tick) * (width - 1))
-            start = min(max(middle - len(text) // 2, 0), len(line) - len(text))
-            if all(character == " " for character in line[max(start - 1, 0) : start + len(text)]):
-                line[start : start + len(text)] = text
-        line[1 : 1 + len("step")] = "step"
-        return [("".join(line), "axis")]
-
     def _empty(self) -> list[list[Cell]]:
         lines: list[list[Cell]] = [[] for _ in range(self.size.height)]
         lines[0] = [(f" {', '.join(self.names)}", "title")]
         lines[self.size.height // 2] = [(" no points yet: they appear as the job logs them", "axis")]
         return lines
-
-
-def tick_label(tick: float) -> str:
-    """A round number without the zeros that a measured one shows."""
-    return f"{tick:.5g}" if tick == 0 or 1e-3 <= abs(tick) < 1e4 else number(tick)
-
-
-def _or_nan(value: float | None) -> float:
-    return math.nan if value is None else value

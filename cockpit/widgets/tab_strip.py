@@ -24,9 +24,11 @@ class TabStrip(Static):
         super().__init__("", markup=False)
         self._labels = _labels(names)
 
-    def rename(self, names: Sequence[str]) -> None:
-        self._labels = _labels(names)
-        self.watch_active()
+    def offer(self, names: Sequence[str]) -> None:
+        """Shows other tabs."""
+        if _labels(names) != self._labels:
+            self._labels = _labels(names)
+            self.watch_active()
 
     def watch_active(self) -> None:
         parts = [

@@ -106,6 +106,54 @@ def test_the_log_follows_and_its_escapes_are_harmless(visit, bench, database):
     visit(look)
 
 
+def test_a_large_log_is_walked_searched_and_followed(visit, bench, database):
+    bench.enqueue("train")
+    bench.start()
+    log = paths.run_dir(database.home, 1) / "worker.log"
+    log.parent.mkdir()
+    line = "step %06d loss 1.5 " + "word " * 30
+    log.write_text("".join(line % i + "\n" for i in range(20_000)) + "ValueError: the end\n")
+
+    async def look(person):
+        await person.sees("● running")
+        await person.press("enter", "2")
+        await person.sees("ValueError: the end", "100%", "follows")
+        await person.press("k")
+        await person.sees("stays")
+        with log.open("a") as file:
+            file.write("newer\n")
+        await person.sees(f"of {log.stat().st_size:,}")
+        assert "newer" not in person.text
+        await person.press("G")
+        await person.sees("newer", "follows")
+        await person.press("g")
+        await person.sees("step 000000", "bytes 0-", "stays")
+        await person.press(*["pagedown"] * 10)
+        await person.sees("step 000052")
+        await person.press("percent_sign", *"half", "enter")
+        await person.sees("`half` is no place")
+        await person.press(*["backspace"] * 4, *"50%", "enter")
+        await person.sees("step 010000", "50%")
+        await person.press("w")
+        await person.sees("cut from column 1", "step 010003")
+        await person.press("greater_than_sign")
+        await person.no_longer_sees("step 010003")
+        await person.press("w", "slash", *"[", "enter")
+        await person.sees("no regular expression")
+        await person.press("backspace", *"STEP 0123.0", "enter")
+        await person.sees("is not below")
+        await person.press("slash", *["backspace"] * 11, *"step 0123.0", "enter")
+        await person.sees("step 012300", "at byte")
+        await person.press("n")
+        await person.until(lambda: "step 012310" in person.text.splitlines()[5])
+        await person.press("N")
+        await person.until(lambda: "step 012300" in person.text.splitlines()[5])
+        await person.press("N")
+        await person.sees("is not above")
+
+    visit(look)
+
+
 def test_recipe_history_and_results_are_in_their_tabs(visit, bench):
     bench.enqueue("evaluation", engine="eval")
     bench.start()

@@ -1,6 +1,7 @@
 """Series of points and their charts."""
 
 import math
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,30 @@ def test_a_million_points_are_read_to_a_charts_width_without_touching_most_of_th
             "EXPLAIN QUERY PLAN SELECT low FROM rollups WHERE series_id = 1 AND level = 3 AND bucket >= 0 AND bucket < 9"
         ).all()
     assert "USING PRIMARY KEY (series_id=? AND level=? AND bucket>? AND bucket<?)" in plan[0][-1]
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 100), (1234, 1300), (4000, 4999), (4990, 9000), (-5, -1)])
+def test_a_part_of_a_series_is_charted_as_fine_as_it_fits(database: Database, first: int, last: int) -> None:
+    values: Values = [math.sin(i / 7) if i % 13 else None for i in range(5000)]
+    job_id = fill(database, values)
+    for width in (5, 40, 400):
+        buckets = metrics.chart(database, job_id, "loss", width, first, last)
+        inside = range(max(first, 0), min(last, 4999) + 1)
+        assert len(buckets) >= min(width, len(inside)) and len(buckets) <= 8 * width + 64
+        if inside:
+            assert buckets[0].first_step <= inside[0] and buckets[-1].last_step >= inside[-1]
+        for bucket in buckets:
+            part = [v for v in values[int(bucket.first_step) : int(bucket.last_step) + 1] if v is not None]
+            assert (bucket.low, bucket.high) == ((min(part), max(part)) if part else (None, None))
+        assert all(one.last_step + 1 == other.first_step for one, other in pairwise(buckets))
+
+
+def test_the_times_of_a_few_points_tell_when_steps_were_logged(database: Database) -> None:
+    job_id = fill(database, [1.0] * 5000)
+    times = metrics.step_times(database, job_id, "loss", 50)
+    assert 50 <= len(times) <= 110 and times[0] == (0, 0.0) and times[-1][0] == 4999
+    assert metrics.step_times(database, job_id, "loss", 3, 10, 12)[0] == (9, 9.0)
+    assert metrics.step_times(database, job_id, "none", 3) == []
 
 
 def test_an_unknown_metric_has_an_empty_chart(database: Database) -> None:

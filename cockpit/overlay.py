@@ -1,0 +1,118 @@
+"""Curves of other runs beside those of a job. Runs that differ in nothing but their seeds are one band with their mean."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from cockpit import axes
+from store import jobs, metrics
+from store.database import Database
+from store.jobs import Job
+from store.metrics import Bucket
+
+MOST_COLUMNS = 160
+"""Finer than this, twenty runs take too long to read while they go on."""
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """A curve of another run, or the mean of several seeds with the band from their least to their greatest."""
+
+    label: str
+    curve: list[Bucket]
+    band: list[Bucket]
+    last_value: float | None
+
+
+def siblings(database: Database, job_id: int) -> list[Job]:
+    """The other jobs of its experiment that have logged something."""
+    job = jobs.get_job(database, job_id)
+    others = [one for one in jobs.list_jobs(database, experiment=job.experiment_id) if one.id != job_id]
+    logged = {series.job_id for series in metrics.list_series(database, [one.id for one in others])}
+    return [one for one in others if one.id in logged]
+
+
+def read_overlays(
+    database: Database,
+    job: Job,
+    others: Sequence[int],
+    names: Sequence[str],
+    width: int,
+    axis_name: str,
+    part: tuple[float, float] | None,
+) -> dict[str, list[Overlay]]:
+    """For each metric, the other runs that have it; the job's own curve is part of the band of its seeds."""
+    if not others:
+        return {}
+    width = min(width, MOST_COLUMNS)
+    runs = jobs.list_jobs(database, ids=others)
+    bounds = part or (None, None)
+    drawn: dict[int, dict[str, list[Bucket]]] = {}
+    for run in (job, *runs):
+        axis = axes.read_axis(database, run.id, axis_name, names, *bounds)
+        charts = {name: metrics.chart(database, run.id, name, width, *bounds) for name in names}
+        if axis.name == axis_name:
+            drawn[run.id] = {name: axes.placed(chart, axis) for name, chart in charts.items() if chart}
+    groups = by_seed([run for run in (job, *runs) if run.id in drawn])
+    found: dict[str, list[Overlay]] = {}
+    for name in names:
+        for group in groups:
+            curves = [(run, drawn[run.id][name]) for run in group if name in drawn[run.id]]
+            if len(curves) > 1:
+                found.setdefault(name, []).append(_band(curves, width))
+            elif curves and curves[0][0].id != job.id:
+                run, curve = curves[0]
+                found.setdefault(name, []).append(Overlay(f"#{run.id} {run.name}", curve, [], curve[-1].high))
+    return found
+
+
+def labelled(names: Sequence[str], overlays: Mapping[str, Sequence[Overlay]]) -> dict[str, Overlay]:
+    """What a chart of these metrics shows beside them, by what it is called there."""
+    beside = [(name, one) for name in names for one in overlays.get(name, ())]
+    several = len({name for name, _ in beside}) > 1
+    return {f"{name}, {one.label}" if several else one.label: one for name, one in beside}
+
+
+def by_seed(runs: Sequence[Job]) -> list[list[Job]]:
+    """Runs whose recipes are the same but for their seeds together."""
+    groups: dict[str, list[Job]] = {}
+    for run in runs:
+        groups.setdefault(repr((run.engine, _without_seeds(run.recipe))), []).append(run)
+    return list(groups.values())
+
+
+def _without_seeds(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_seeds(value[key]) for key in sorted(value, key=str) if key != "seed"}
+    return [_without_seeds(one) for one in value] if isinstance(value, list) else value
+
+
+def _band(curves: Sequence[tuple[Job, list[Bucket]]], width: int) -> Overlay:
+    first = min(curve[0].first_step for _, curve in curves)
+    last = max(curve[-1].last_step for _, curve in curves)
+    rows = [_columns(curve, first, last, width) for _, curve in curves]
+    size = (last - first) / width or 1.0
+    mean: list[Bucket] = []
+    band: list[Bucket] = []
+    for column in range(width):
+        values = [row[column] for row in rows if column in row]
+        # Where some seeds have no point, the others are not the mean of all.
+        if values and len(values) == sum(column <= max(row, default=-1) for row in rows):
+            place = first + (column + 0.5) * size
+            mean.append(Bucket(place, place, fmean(values), fmean(values), 0))
+            band.append(Bucket(place, place, min(values), max(values), 0))
+    seeds = ", ".join(str(run.recipe.get("seed", f"#{run.id}")) for run, _ in curves)
+    return Overlay(f"mean of seeds {seeds}", mean, band, mean[-1].high if mean else None)
+
+
+def _columns(curve: Sequence[Bucket], first: float, last: float, width: int) -> dict[int, float]:
+    """The mean of a curve in each of `width` columns that it has a value in."""
+    sums: dict[int, tuple[float, int]] = {}
+    scale = width / ((last - first) or 1.0)
+    for one in curve:
+        if one.low is not None and one.high is not None:
+            column = min(int(((one.first_step + one.last_step) / 2 - first) * scale), width - 1)
+            total, count = sums.get(column, (0.0, 0))
+            sums[column] = total + (one.low + one.high) / 2, count + 1
+    return {column: total / count for column, (total, count) in sums.items()}
