@@ -65,7 +65,9 @@ class OverlayScreen(Screen[None]):
         if is_new:
             holder = self.query_one("#overlay-charts")
             await holder.remove_children()
-            await holder.mount_all(MetricPlot([], id=f"chart-{index}") for index in range(len(read.charts)))
+            await holder.mount_all(
+                MetricPlot([metric], id=f"chart-{index}") for index, metric in enumerate(read.charts)
+            )
         self.query_one(RowList).display = bool(self._labels)
         self.call_after_refresh(self._draw)
 
