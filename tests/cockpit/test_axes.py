@@ -116,7 +116,7 @@ def test_a_person_changes_the_axis_zooms_and_reads_out(
         monkeypatch.setenv("TUNEDECK_ASCII", "1")
 
     async def look(person: Any) -> None:
-        await person.sees("running")
+        await person.sees("running", "train")
         await person.press("enter")
         await person.sees("loss", "step")
         await person.press("full_stop")

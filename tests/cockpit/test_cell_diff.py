@@ -129,7 +129,7 @@ def test_the_cockpit_looks_the_same_on_a_terminal(bench: Any, visit: Callable[..
                 sizes[index] += len(text.encode())
                 streams[index].feed(text.replace("\n", "\r\n"))
 
-        await person.sees("running")
+        await person.sees("● running")
         send()
         await person.press("enter")
         await person.sees("loss")
