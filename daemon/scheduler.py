@@ -26,6 +26,7 @@ from store.jobs import Job
 from store.lifecycle import Outcome
 from store.schema import Status
 
+STARTS_PER_ROUND = 4  # the next round comes as soon as one of them has its process
 BATCHES_PER_ROUND = 4  # one chatty job must not keep the others waiting
 
 log = logging.getLogger(__name__)
@@ -102,7 +103,10 @@ class Scheduler:
         seen = self.gpus.look()
         cards, memory = (seen.usable, seen.memory) if seen else ([], {})
         slots, count = self.machine.cpu_slots, self.gpus.count
-        while claimed := lifecycle.claim(self.database, slots, cards, memory, count, self.slurm.room()):
+        while started < STARTS_PER_ROUND:
+            claimed = lifecycle.claim(self.database, slots, cards, memory, count, self.slurm.room())
+            if claimed is None:
+                break
             job, devices = claimed
             try:
                 if job.slurm:

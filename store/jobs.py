@@ -145,7 +145,8 @@ _JOB_FIELDS = [field.name for field in fields(Job)]
 
 
 def _job(row: Row[Any]) -> Job:
-    values = {name: row._mapping[name] for name in _JOB_FIELDS}
+    columns = row._mapping
+    values = {name: columns[name] for name in _JOB_FIELDS}
     return Job(**values | {"status": Status(values["status"])})
 
 

@@ -67,14 +67,19 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]], right: str = ""
     """Aligned columns; `right` has an `r` for each column to be flushed right."""
     shown = [[cell if isinstance(cell, Styled) else clean(cell) for cell in row] for row in rows]
     lines = [list(headers), *shown]
-    widths = [max(len(click.unstyle(line[i])) for line in lines) for i in range(len(headers))]
-    for number, line in enumerate(lines):
+    lengths = [
+        [len(click.unstyle(cell)) if isinstance(cell, Styled) else len(cell) for cell in line]
+        for line in lines
+    ]
+    widths = [max(column) for column in zip(*lengths, strict=True)]
+    texts = []
+    for line, taken in zip(lines, lengths, strict=True):
         cells = []
         for i, cell in enumerate(line):
-            space = " " * (widths[i] - len(click.unstyle(cell)))
+            space = " " * (widths[i] - taken[i])
             cells.append(space + cell if right[i : i + 1] == "r" else cell + space)
-        text = "  ".join(cells).rstrip()
-        click.echo(click.style(text, bold=True) if number == 0 else text)
+        texts.append("  ".join(cells).rstrip())
+    click.echo("\n".join([click.style(texts[0], bold=True), *texts[1:]]))
 
 
 def clean(text: str) -> str:

@@ -11,7 +11,6 @@ import click
 from cockpit.cli import output
 from cockpit.cli.output import job_id, json_option, narrate, print_json
 from cockpit.figures import figure, size_text, span
-from cockpit.origins import environment_of, provenance_lines
 from cockpit.plain_text import plain_lines
 from cockpit.waiting import explain_wait
 from store import jobs as store_jobs
@@ -92,6 +91,8 @@ def jobs(
 @json_option
 def show(job_id: int, as_json: bool) -> None:
     """Everything about a job: state, attempts, scores, artifacts, messages, resolved recipe."""
+    from cockpit.origins import environment_of, provenance_lines  # brings in the schemas of recipes
+
     database = open_database()
     job = store_jobs.get_job(database, job_id)
     attempts = results.list_attempts(database, job_id)
