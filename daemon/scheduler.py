@@ -26,7 +26,7 @@ from store.jobs import Job
 from store.lifecycle import Outcome
 from store.schema import Status
 
-STARTS_PER_ROUND = 4  # the next round comes as soon as one of them has its process
+STARTS_PER_ROUND = 3  # the next round comes as soon as one of them has its process
 BATCHES_PER_ROUND = 4  # one chatty job must not keep the others waiting
 
 log = logging.getLogger(__name__)
