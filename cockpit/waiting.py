@@ -7,7 +7,7 @@ from store import groups, jobs, machine, slurm
 from store.database import Database
 from store.jobs import Job
 from store.machine import Reservation
-from store.schema import ACTIVE, Status
+from store.schema import Status
 
 GIB = 1 << 30
 
@@ -61,7 +61,7 @@ def _its_place(database: Database, job: Job) -> str:
     if wanted > len(gpus):
         return f"it wants {wanted} GPUs and this machine has {len(gpus)}"
     held = machine.reservations(database)
-    names = {other.id: other.name for other in jobs.list_jobs(database, statuses=ACTIVE)}
+    names = {other.id: other.name for other in jobs.list_active(database)}
     lines = [
         f"  {gpu['uuid']} ({gpu['name']}): {_state(gpu, held.get(gpu['uuid'], []), names)}" for gpu in gpus
     ]

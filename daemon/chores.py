@@ -14,7 +14,6 @@ from daemon.settings import Settings
 from engines.recipe.sizes import bytes_of
 from store import jobs, outbox, paths
 from store.database import Database
-from store.schema import ACTIVE
 
 DAY = 86400.0
 PAUSE = 2.0
@@ -51,7 +50,7 @@ class Chores:
     def _bound_logs(self) -> None:
         logs = self._settings.logs
         rotate_own(paths.daemon_log(self._database.home), bytes_of(logs.daemon), logs.keep)
-        active = jobs.list_jobs(self._database, statuses=ACTIVE)
+        active = jobs.list_active(self._database)
         trim_workers(self._database, active, bytes_of(logs.worker))
 
     def _send(self) -> None:

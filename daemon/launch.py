@@ -17,6 +17,7 @@ from engines.recipe.merging import merged
 from store import faults, jobs, lifecycle, paths
 from store.database import Database
 from store.jobs import Job
+from store.locks import is_held
 from store.results import provenance_of
 
 RECIPE_NAME = "recipe.yaml"
@@ -84,17 +85,7 @@ def exit_file(run_dir: Path, attempt: int) -> Path:
 
 def is_supervised(run_dir: Path) -> bool:
     """Whether a supervisor lives: the kernel frees its lock when it dies, however it dies."""
-    try:
-        lock = os.open(run_dir / LOCK_NAME, os.O_RDWR)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(lock)
-    return False
+    return is_held(run_dir / LOCK_NAME)
 
 
 def supervisor_of(run_dir: Path, attempt: int) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from store import paths
 from store.database import Database
+from store.locks import is_held
 from store.schema import daemon, gpu_reservations
 
 
@@ -110,17 +111,7 @@ def update_gpus(database: Database, gpus: list[dict[str, Any]]) -> None:
 
 def daemon_is_running(home: Path) -> bool:
     """Whether a daemon holds this home's lock: the kernel's word, not a file's."""
-    try:
-        lock = os.open(paths.daemon_lock(home), os.O_RDWR)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(lock)
-    return False
+    return is_held(paths.daemon_lock(home), fcntl.LOCK_SH)
 
 
 def nudge(home: Path) -> bool:

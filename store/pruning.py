@@ -6,7 +6,6 @@ more whether it may: nobody can retry the job or start another from it meanwhile
 of the run directory and in the job's audit log.
 """
 
-import fcntl
 import json
 import os
 import shutil
@@ -19,6 +18,7 @@ from typing import Any
 from store import faults
 from store.database import Database
 from store.jobs import read_job
+from store.locks import is_held
 from store.moves import log_transition
 from store.retention import TRASH, Victim, why_needed
 
@@ -123,13 +123,6 @@ def _mark(run_dir: Path, entry: dict[str, Any]) -> None:
 def _is_supervised(run_dir: Path) -> bool:
     """Whether a supervisor lives: see `daemon/launch.py`."""
     try:
-        lock = os.open(run_dir / SUPERVISOR_LOCK, os.O_RDWR)
-    except OSError:
+        return is_held(run_dir / SUPERVISOR_LOCK)
+    except OSError:  # its job has spoilt it
         return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(lock)
-    return False

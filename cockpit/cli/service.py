@@ -18,7 +18,7 @@ from cockpit.unit import unit_name, unit_path
 from engines.recipe.errors import RecipeError
 from store import jobs, machine, outbox, paths, slurm
 from store.database import SQLITE_VERSION, StoreError, open_database
-from store.schema import ACTIVE, Status
+from store.schema import Status
 
 NOTHING_RUNS = 3
 
@@ -70,7 +70,7 @@ def down(stop_jobs: bool, timeout: float) -> int:
         raise StoreError(
             f"the daemon has not stopped after {timeout:g} s\nhint: see {paths.daemon_log(database.home)}"
         )
-    active = jobs.list_jobs(database, statuses=ACTIVE)
+    active = jobs.list_active(database)
     narrate("the daemon is down" + (f"; {len(active)} running jobs go on" if active else ""))
     return 0
 
@@ -84,7 +84,7 @@ def status(as_json: bool) -> int:
     daemon = machine.get_daemon(database)
     counts = jobs.count_by_status(database)
     held = machine.reservations(database)
-    active = jobs.list_jobs(database, statuses=ACTIVE)
+    active = jobs.list_active(database)
     on_cards = {owner.job_id for owners in held.values() for owner in owners}
     busy = len([job for job in active if job.id not in on_cards and job.slurm is None])
     profiles, trouble = slurm.published(database)

@@ -29,7 +29,6 @@ from store import jobs, lifecycle, machine, paths
 from store.database import Database, open_database
 from store.jobs import Job
 from store.lifecycle import NewJob
-from store.schema import ACTIVE
 
 TRIALS_PER_ROUND = 25
 SLOTS = 2
@@ -108,7 +107,7 @@ def _kill(home: Path, chance: random.Random, daemon: int, kills: Kills, report: 
         _kill_children(daemon)
     elif target != "daemon":
         with _opened(home) as database:
-            active = jobs.list_jobs(database, statuses=ACTIVE)
+            active = jobs.list_active(database)
         # `all` means the machine's whole load, as when memory runs out.
         unlucky = active if target == "all" else [chance.choice(active)] if active else []
         who = ("supervisor", "worker") if target in ("pair", "all") else (target,)

@@ -48,7 +48,7 @@ def a_tmux(folder: Path, code: int) -> dict[str, str]:
     program = folder / "tmux"
     program.write_text(f'#!/bin/sh\necho "$@" > {folder}/asked\ncat > {folder}/buffer\nexit {code}\n')
     program.chmod(0o755)
-    return {"TMUX": "/tmp/tmux-1/default,1,0", "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
+    return {"TMUX": f"{folder}/default,1,0", "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
 
 
 def test_inside_tmux_its_buffer_is_set_and_nothing_else_is_sent(tmp_path: Path) -> None:
