@@ -38,7 +38,9 @@ def walk(visit: Callable[..., None]) -> Callable[..., None]:
     A step is (name of the binding, key, what is seen). A name of "" is on the way only: its keys are not what is tested.
     """
 
-    def run(steps: Sequence[tuple[str, Any, Seen]], size: tuple[int, int] = (100, 40), **options: Any) -> None:
+    def run(
+        steps: Sequence[tuple[str, Any, Seen]], size: tuple[int, int] = (100, 40), **options: Any
+    ) -> None:
         async def go(person: Any) -> None:
             for name, keys, seen in steps:
                 said = f"`{keys}` as {name or 'the way'}: {seen}"

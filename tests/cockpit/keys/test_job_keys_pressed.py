@@ -34,7 +34,9 @@ def steps(first: float, last: float) -> Callable[[Any], bool]:
 
 def top(number: int) -> Callable[[Any], bool]:
     """This line of the log is the first one in sight."""
-    return lambda person: person.app.screen.focused._line_at(person.app.screen.focused._first).text.startswith(f"line {number:04} ")
+    return lambda person: person.app.screen.focused._line_at(
+        person.app.screen.focused._first
+    ).text.startswith(f"line {number:04} ")
 
 
 def further_than(rows: int) -> Callable[[Any], bool]:
@@ -169,7 +171,11 @@ def training(bench: Any) -> None:
 
 @pytest.mark.parametrize("name", WALKS)
 def test_each_key_of_a_job_does_what_it_says(name: str, walk: Any, bench: Any) -> None:
-    recipe = {"engine": "sft", "model": {"base": "pocket"}, "notes": [f"note {number}" for number in range(60)]}
+    recipe = {
+        "engine": "sft",
+        "model": {"base": "pocket"},
+        "notes": [f"note {number}" for number in range(60)],
+    }
     lifecycle.enqueue(bench.database, "demo", [NewJob(name, "sft", recipe) for name in ("train", "other")])
     run_dir = bench.database.run_dir(1)
     run_dir.mkdir(parents=True)

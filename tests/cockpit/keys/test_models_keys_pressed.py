@@ -7,6 +7,7 @@ import pytest
 from store import lifecycle
 from store.lifecycle import NewJob
 
+
 def copied(what: str) -> Any:
     """A file of that name holds what was copied."""
     return lambda person: list((person.app.home / "exports").glob(f"*-{what}.md"))
@@ -14,7 +15,9 @@ def copied(what: str) -> Any:
 
 def unmarked(person: Any) -> bool:
     """No word of the completion stands out."""
-    return not any(paint == "own" for line in person.app.screen.query_one("#second")._lines for _, paint in line)
+    return not any(
+        paint == "own" for line in person.app.screen.query_one("#second")._lines for _, paint in line
+    )
 
 
 TO_THE_MODELS = [("", (), "demo: full"), ("", "v", "▲ better")]

@@ -140,7 +140,9 @@ WALKS: dict[str, list[tuple[str, Any, Any]]] = {
 def an_evaluation(bench: Any) -> None:
     """Of one right answer that older graders took for a wrong one."""
     spec = PromptSpec(system="", solution_start="<A>", solution_end="</A>")
-    _, [number] = lifecycle.enqueue(bench.database, "demo", [NewJob("two", "eval", {"prompt": spec.model_dump()})])
+    _, [number] = lifecycle.enqueue(
+        bench.database, "demo", [NewJob("two", "eval", {"prompt": spec.model_dump()})]
+    )
     assert bench.start() == number
     example = Example("q0", "What is 2 + 2?", "", "4")
     text = "<start_working_out>2 + 2<end_working_out><A>4</A>"
