@@ -8,6 +8,7 @@ import click
 from cockpit.cli import output
 from cockpit.cli.output import json_option, narrate, print_json
 from cockpit.comparison import GRADERS
+from cockpit.plain.mode import is_plain
 from cockpit.report import contents, plots
 from cockpit.report.contents import Report
 from cockpit.report.heat_svg import Heat, heat_svg, of_cosines, of_grid, of_search
@@ -61,6 +62,15 @@ def report(experiment: str, out: Path | None, axis: str | None, grader: str, as_
         from cockpit.report.chart import chart
         from cockpit.report.text import print_report
 
+        if is_plain():
+            from cockpit.plain.plots import plot_in_words
+
+            said = [
+                plot_in_words(plot, GRADERS.index(grader) if plot in drawn else 0)
+                for plot in (*drawn[:1], *rounds)
+            ]
+            print_report(found, said)
+            return
         budget = [chart(plot, GRADERS.index(grader)) for plot in drawn[:1]]
         # Of the evolution the terminal shows the overview; a page has the domains of every job.
         print_report(found, [*budget, *(chart(plot) for plot in rounds if plot not in evolution[1:])])
