@@ -65,10 +65,10 @@ def report(experiment: str, out: Path | None, axis: str | None, grader: str, as_
         if is_plain():
             from cockpit.plain.plots import plot_in_words
 
-            said = [
-                plot_in_words(plot, GRADERS.index(grader) if plot in drawn else 0)
-                for plot in (*drawn[:1], *rounds)
-            ]
+            # As on a screen: of the evolution the overview, as the tables have the domains of every job.
+            shown = [plot for plot in rounds if plot not in evolution[1:]]
+            said = [plot_in_words(plot, GRADERS.index(grader)) for plot in drawn[:1]]
+            said += [plot_in_words(plot) for plot in shown]
             print_report(found, said)
             return
         budget = [chart(plot, GRADERS.index(grader)) for plot in drawn[:1]]

@@ -33,7 +33,8 @@ class Line:
     def ask(self, prompt: str) -> str:
         """A line without its end. Raises EOFError at the end of input, KeyboardInterrupt for ctrl+c."""
         if self._readline is None:
-            sys.stdout.write(prompt)
+            # Nobody answers from a pipe, and without an echo the answer would stand behind the question.
+            sys.stdout.write(prompt if sys.stdin.isatty() else "")
             sys.stdout.flush()
             line = sys.stdin.readline()
             if not line:

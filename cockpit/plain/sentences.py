@@ -10,22 +10,28 @@ from store.database import Database
 from store.jobs import Job
 from store.schema import ACTIVE, Status
 
-_LABELS = {"95 %": "95 percent interval", "p (Holm)": "p after Holm", "n": "questions", "": ""}
+_LABELS = {"95 %": "95 percent interval", "p (Holm)": "p after Holm", "n": "questions", "diff pp": "difference in points"}
 TOLD = ("strict", "robust")
 MOST_JOBS = 20
 """In an answer, where nobody said how many."""
 
 
 def rows_in_words(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """A sentence for each row: `model full, job 12, strict 80.0%, ...`. Empty cells are not said."""
+    """A sentence for each row: `model full, job 12, strict 80.0%, ...`. Empty cells are not said.
+
+    A verdict comes right behind what it is about, not behind the numbers that it stands on.
+    """
+    order = sorted(range(len(headers)), key=lambda place: 0.5 if headers[place] == "verdict" else place)
     return [
-        ", ".join(
-            f"{_LABELS.get(header, header)} {_cell(cell)}".strip()
-            for header, cell in zip(headers, row, strict=True)
-            if cell.strip()
-        )
+        ", ".join(_labelled(headers[place], _cell(row[place])) for place in order if row[place].strip())
         for row in rows
     ]
+
+
+def _labelled(header: str, cell: str) -> str:
+    if header.startswith("against "):
+        return f"{cell} {plain_line(header, 200)}"
+    return f"{_LABELS.get(header, header)} {cell}".strip()
 
 
 def _cell(text: str) -> str:
