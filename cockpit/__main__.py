@@ -78,7 +78,8 @@ def cli(context: click.Context, read_only: bool, low_bandwidth: bool, plain: boo
             )
         if is_plain():
             _speak(context)
-    elif plain or is_plain():
+    # In a browser the terminal is textual-serve's, which shows the terminal UI and nothing else.
+    elif plain or (is_plain() and "TEXTUAL_DRIVER" not in os.environ):
         from cockpit.plain.shell import open_shell
 
         open_shell(carry_out, read_only=read_only, verbosity=say or "events")

@@ -10,7 +10,12 @@ from store.database import Database
 from store.jobs import Job
 from store.schema import ACTIVE, Status
 
-_LABELS = {"95 %": "95 percent interval", "p (Holm)": "p after Holm", "n": "questions", "diff pp": "difference in points"}
+_LABELS = {
+    "95 %": "95 percent interval",
+    "p (Holm)": "p after Holm",
+    "n": "questions",
+    "diff pp": "difference in points",
+}
 TOLD = ("strict", "robust")
 MOST_JOBS = 20
 """In an answer, where nobody said how many."""
@@ -46,7 +51,7 @@ def progress_in_words(job: Job) -> str:
 
 
 def name_of(job: Job) -> str:
-    return plain_line(job.name, 200)
+    return " ".join(plain_line(job.name, 200).split())
 
 
 def job_sentence(database: Database, job: Job, eta: float | None = None) -> str:

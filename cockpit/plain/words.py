@@ -41,7 +41,7 @@ def in_words(line: str) -> str:
     had_drawing = any(map(_is_drawn, line))
     if had_drawing:
         line = "".join(dropwhile(lambda character: character == " " or _is_drawn(character), line))
-    line = _SPACES.sub(" ", signs_in_words(_columns(line))).rstrip()
+    line = _SPACES.sub(" ", signs_in_words(_columns(line))).replace(" ,", ",").rstrip()
     if (had_drawing or len(line) > 2) and _RULE.fullmatch(line):
         return ""
     line = line.removeprefix("--- ")
