@@ -11,6 +11,8 @@ from store.metrics import Bucket
 WIDTH = 1000
 """Buckets to read: of a shorter series every point."""
 PARTS = 10
+_LEAST = 8
+"""Points that a trend is read from: with fewer, noise makes slopes."""
 _CLEAR = 3.0
 """Standard errors from which a slope is said to be one."""
 
@@ -32,7 +34,7 @@ def describe(name: str, buckets: Sequence[Bucket]) -> list[str]:
         f"{name} is now {number(last[1])}, at step {last[0].last_step:g}.",
         f"It began with {number(first[1])} at step {first[0].first_step:g}.",
         f"Lowest {number(lowest.low)} {_near(lowest)}, highest {number(highest.high)} {_near(highest)}.",
-        _trend(known[-max(len(known) // PARTS, 3) :]),
+        _trend(known, max(len(known) // PARTS, _LEAST)),
         *_missing(gaps),
         _ten_numbers(known),
     ]
@@ -63,11 +65,13 @@ def _near(bucket: Bucket) -> str:
     )
 
 
-def _trend(tail: Sequence[tuple[Bucket, float]]) -> str:
-    """Least squares over the last tenth: a slope counts where it is three standard errors from none."""
-    where = f"Over the last tenth, steps {tail[0][0].first_step:g} to {tail[-1][0].last_step:g}"
+def _trend(known: Sequence[tuple[Bucket, float]], count: int) -> str:
+    """Least squares over the last tenth, or the last few: a slope counts where it is three standard errors from none."""
+    tail = known[-count:]
+    of = "last tenth" if count > _LEAST else f"last {count} points"
+    where = f"Over the {of}, steps {tail[0][0].first_step:g} to {tail[-1][0].last_step:g}"
     steps, values = [float(bucket.last_step) for bucket, _ in tail], [value for _, value in tail]
-    if len(tail) < 3 or steps[0] == steps[-1]:
+    if len(tail) < _LEAST or steps[0] == steps[-1]:
         return "There are too few points to tell where it is going."
     middle, mean = fmean(steps), fmean(values)
     spread = sum((step - middle) ** 2 for step in steps)

@@ -3,7 +3,9 @@
 import math
 import random
 from collections.abc import Callable
+from statistics import linear_regression
 
+from cockpit.figures import number
 from cockpit.plain.curve import describe
 from store.metrics import Bucket
 
@@ -51,6 +53,10 @@ def test_short_and_empty_series_say_what_there_is() -> None:
     [now, began, _, trend, numbers] = describe("loss", series(lambda _: 2.5, 1))
     assert (now, began) == ("loss is now 2.500, at step 1.", "It began with 2.500 at step 1.")
     assert trend == "There are too few points to tell where it is going."
+    few = describe("loss", series(lambda step: 1.0 / step, 20))
+    line = linear_regression(range(13, 21), [1.0 / step for step in range(13, 21)])
+    ends = [number(line.intercept + line.slope * step) for step in (13, 20)]
+    assert few[3] == f"Over the last 8 points, steps 13 to 20: falling, from {ends[0]} to {ends[1]}."
     assert numbers == "From first to last: step 1: 2.500."
 
 
