@@ -165,6 +165,26 @@ def test_a_cancel_is_asked_for_and_can_be_taken_back(
     assert "error: job 99: there is no such job" in person.ask("cancel 99").lower()
 
 
+def test_a_question_of_a_command_is_heard_before_it_is_answered(
+    listen: Any, bench: Any, as_if_a_daemon_ran: Any, database: Database
+) -> None:
+    bench.enqueue("one")
+    bench.finish(bench.start())
+    checkpoint = database.run_dir(1) / "checkpoints" / "step-1"
+    checkpoint.mkdir(parents=True)
+    (checkpoint / "weights").write_bytes(b"w" * 4096)
+    person = listen().ready()
+    person.type("prune\r")
+    person.hears("kind checkpoints, job 1, what checkpoints, size 4 KiB", "Delete these for good? [y/N]:")
+    assert "error: interrupted" in person.ask("n")
+    assert checkpoint.exists()
+    person.type("prune\r")
+    person.hears("Delete these for good? [y/N]:")
+    assert "1 paths pruned, 4 KiB" in person.ask("y")
+    assert not checkpoint.exists()
+    assert SAID.fullmatch(person.heard)
+
+
 def test_an_answer_is_walked_over_line_by_line(
     listen: Any, three_jobs: None, as_if_a_daemon_ran: Any
 ) -> None:
