@@ -18,6 +18,7 @@ TOUR: Sequence[tuple[str, Sequence[tuple[Any, str]]]] = (
     ("examples", [("v", "▲ better"), ("enter", "1 of 12")]),
     ("differences", [("v", "▲ better"), ("d", "What differs:")]),
     ("overlay", [("v", "▲ better"), ("c", "training curves")]),
+    ("report", [("p", "Accuracy")]),
     ("recipes", [("n", "smoke/command")]),
     ("form", [("n", "smoke/command"), ("e", "enter edits")]),
     ("groups", [("S", "No groups")]),
