@@ -1,0 +1,240 @@
+"""Whatever jobs go through: what was seen live at a moment is what the past shows of it later."""
+
+import math
+import shutil
+import tempfile
+import time
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from store import jobs, lifecycle, machine, metrics, queue, records, results, tree, wishes
+from store.database import Database, StoreError, open_database
+from store.experiments import NewJob
+from store.filter_language import parse
+from store.lifecycle import Outcome
+from store.past import Past
+from store.past_views import VIEWS
+from store.queue import Sort
+from store.schema import ACTIVE, FINAL, WAITING, Status, metadata
+
+START = 1_790_000_000.0
+NAMES = ("loss", "reward")
+WHOLE_RECORD = {"events_offset", "unreadable_lines"}
+
+
+class Clock:
+    """Seconds pass when somebody lets them."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def look(database: Database) -> dict[str, Any]:
+    """All that a person may see of the store, by the functions with which it is read."""
+    _, rows = queue.read_rows(database)
+    ids = sorted(row.id for row in rows)
+    series = metrics.list_series(database, ids)
+    return {
+        "rows": rows,
+        "by loss": [row.id for row in queue.read_rows(database, sort=Sort("loss"))[1]],
+        "old": [row.id for row in queue.read_rows(database, where=parse("age>90s"))[1]],
+        "ran long": queue.read_ids(database, parse("took>60s")),
+        "tree": tree.read_tree(database),
+        "counts": jobs.count_by_status(database),
+        "jobs": [jobs.get_job(database, job_id) for job_id in ids],
+        "needs": [(job.id, job.status, alias) for i in ids for job, alias in jobs.needs_of(database, i)],
+        "series": series,
+        "charts": [metrics.chart(database, one.job_id, one.name, 3) for one in series],
+        "zoomed": [metrics.chart(database, one.job_id, one.name, 3, 5, 40) for one in series],
+        "points": [list(metrics.read_points(database, one.job_id, one.name)) for one in series],
+        "times": [metrics.step_times(database, one.job_id, one.name, 4) for one in series],
+        "retracted": [list(metrics.read_points(database, s.job_id, s.name, retracted=True)) for s in series],
+        "log": [results.list_transitions(database, job_id) for job_id in ids],
+        "messages": [results.list_messages(database, job_id) for job_id in ids],
+        "attempts": [results.list_attempts(database, job_id) for job_id in ids],
+        "artifacts": [results.list_artifacts(database, job_id) for job_id in ids],
+        "scores": {job_id: results.list_scores(database, [job_id]) for job_id in ids},
+        "examples": {job_id: results.list_examples(database, job_id) for job_id in ids},
+        "cards": machine.reservations(database),
+    }
+
+
+def known(seen: dict[str, Any], unsettled: set[int]) -> dict[str, Any]:
+    """What the past can know of it: without what the docstring of `store/past.py` says that it cannot."""
+    told = dict(seen)
+    for name in ("scores", "examples"):
+        told[name] = {job_id: found for job_id, found in seen[name].items() if job_id not in unsettled}
+    told["jobs"] = [_known_of(asdict(job)) for job in seen["jobs"]]
+    told["rows"] = [_known_of(asdict(row), row.id in unsettled) for row in seen["rows"]]
+    if unsettled:
+        del told["tree"]
+    return told
+
+
+def _known_of(row: dict[str, Any], unsettled: bool = False) -> dict[str, Any]:
+    hidden = {"events_offset", "unreadable_lines", "not_before", "progress_done", "progress_at"}
+    if row["status"] in ACTIVE:
+        hidden |= {"cancel_requested"}
+    if unsettled:
+        hidden |= {"accuracy"}
+    return {name: value for name, value in row.items() if name not in hidden}
+
+
+class Bench:
+    """Does to jobs what people, the daemon and workers do, at random, a while apart."""
+
+    def __init__(self, database: Database, clock: Clock, draw: Any) -> None:
+        self.database, self.clock, self.draw = database, clock, draw
+        self.steps: dict[int, int] = {}
+
+    def some(self, *statuses: Status) -> jobs.Job | None:
+        found = jobs.list_jobs(self.database, statuses=statuses)
+        return self.draw(st.sampled_from(found)) if found else None
+
+    def submit(self) -> None:
+        count = self.draw(st.integers(1, 3))
+        held, retries = self.draw(st.booleans()), self.draw(st.integers(0, 2))
+        new = [
+            NewJob(str(i), "sft", {"priority": 2}, ((str(i - 1), "it"),) if i else (), i % 2, 2, retries)
+            for i in range(count)
+        ]
+        rule = {"failures": 1, "seconds": 1000} if self.draw(st.booleans()) else None
+        lifecycle.enqueue(self.database, "demo", new, held=held, hold_after=rule)
+
+    def claim(self) -> None:
+        lifecycle.claim(self.database, 2, ["GPU-a", "GPU-b"])
+
+    def start(self) -> None:
+        if job := self.some(Status.STARTING):
+            lifecycle.mark_running(self.database, job.id, {"started_at": self.clock.now - 0.5})
+            self.clock.now += 0.25
+            last = self.steps.get(job.id)
+            resume = self.draw(st.integers(0, last)) if last is not None and self.draw(st.booleans()) else None
+            self.steps[job.id] = resume or 0
+            self.record(job.id, {"kind": "started", "attempt": job.attempt, "resume_step": resume})
+
+    def train(self) -> None:
+        if job := self.some(Status.RUNNING):
+            first, count = self.steps.get(job.id, 0) + 1, self.draw(st.integers(1, 30))
+            for step in range(first, first + count):
+                self.clock.now += 0.25
+                value = self.draw(st.sampled_from((0.5, 1.5, math.nan)))
+                values = {"loss": value, "reward": step / 7} if step % 3 else {"loss": value}
+                self.record(
+                    job.id,
+                    {"kind": "metrics", "step": step, "values": values},
+                    {"kind": "progress", "done": step, "total": 200, "unit": "step"},
+                )
+            self.steps[job.id] = first + count - 1
+
+    def observe(self) -> None:
+        if job := self.some(Status.RUNNING):
+            with self.database.write() as connection:
+                step = int(self.clock.now - START)
+                metrics.append(connection, job.id, job.attempt, [("gpu/0/util", step, 50.0, self.clock.now)])
+
+    def report(self) -> None:
+        if job := self.some(Status.RUNNING):
+            score = {"kind": "score", "name": "strict", "value": self.draw(st.sampled_from((0.25, 0.5)))}
+            fields = {"example_id": "q", "sample": 0, "strict": True, "robust": True}
+            example = {"kind": "example", "key": "q/0", "fields": fields}
+            path = {"kind": "checkpoint", "path": f"c-{self.clock.now}", "step": 1}
+            self.record(job.id, score, example, path, {"kind": "message", "text": "so far", "level": "warning"})
+
+    def grade_again(self) -> None:
+        if job := self.some(*FINAL):
+            score = {"kind": "score", "name": "strict", "value": 0.75, "time": self.clock.now}
+            at = job.events_offset
+            records.record(self.database, job.id, at, at + 1, [score], amendment="graded again")
+
+    def finish(self) -> None:
+        if job := self.some(*ACTIVE):
+            ending = self.draw(st.sampled_from((Status.SUCCEEDED, Status.FAILED, Status.LOST, Status.QUEUED)))
+            code, again = self.draw(st.sampled_from((0, 1, -9))), self.draw(st.booleans())
+            fallback = self.draw(st.booleans())
+            lifecycle.finish(self.database, job.id, Outcome(ending, code, "it ended", again, fallback=fallback))
+
+    def cancel(self) -> None:
+        if job := self.some(*WAITING, *ACTIVE):
+            wishes.request_cancel(self.database, job.id)
+
+    def undo(self) -> None:
+        if job := self.some(Status.CANCELLED):
+            self.unless_refused(wishes.undo_cancel, job.id)
+
+    def retry(self) -> None:
+        if job := self.some(Status.FAILED, Status.CANCELLED, Status.LOST):
+            self.unless_refused(wishes.retry, job.id)
+
+    def hold(self) -> None:
+        if job := self.some(*WAITING):
+            wishes.set_held(self.database, job.id, not job.held)
+
+    def release(self) -> None:
+        if job := self.some(*WAITING):
+            wishes.set_priority(self.database, job.id, self.draw(st.integers(-3, 3)))
+
+    def unless_refused(self, wish: Any, job_id: int) -> None:
+        try:
+            wish(self.database, job_id)
+        except StoreError:
+            pass
+
+    def record(self, job_id: int, *events: dict[str, Any]) -> None:
+        at = jobs.get_job(self.database, job_id).events_offset
+        records.record(self.database, job_id, at, at + 1, [{"time": self.clock.now} | e for e in events])
+
+
+DEEDS = (
+    *("submit", "claim", "claim", "start", "start", "train", "train", "observe", "report", "grade_again"),
+    *("finish", "finish", "cancel", "undo", "retry", "hold", "release"),
+)
+
+
+def unsettled_at(database: Database, moment: float, ids: list[int]) -> set[int]:
+    """Jobs whose scores at a moment have no time that tells: they ran then, or reported anew later."""
+    found = set()
+    for job_id in ids:
+        log = results.list_transitions(database, job_id)
+        status = [line.to_status for line in log if line.time <= moment][-1]
+        anew = [x for x in log if x.time > moment and (x.to_status == "starting" or x.reason == "graded again")]
+        if status in ACTIVE or anew:
+            found.add(job_id)
+    return found
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_what_was_seen_live_is_what_the_past_shows(data):
+    home, clock = Path(tempfile.mkdtemp(prefix="past-")), Clock()
+    try:
+        with mock.patch.object(time, "time", clock), closing(open_database(home)) as database:
+            bench, album = Bench(database, clock, data.draw), []
+            bench.submit()
+            for deed in data.draw(st.lists(st.sampled_from(DEEDS), min_size=10, max_size=40)):
+                clock.now += data.draw(st.sampled_from((1.0, 40.0, 4000.0)))
+                getattr(bench, deed)()
+                clock.now += 1.0
+                album.append((clock.now, look(database)))
+            clock.now += 100
+            with closing(Past(database, clock.now)) as past:
+                for moment, seen in data.draw(st.permutations(album)):
+                    past.seek(moment)
+                    unsettled = unsettled_at(database, moment, [job.id for job in seen["jobs"]])
+                    found = look(past)
+                    assert not any(found["scores"].get(one) for one in unsettled)
+                    live, then = known(seen, unsettled), known(found, unsettled)
+                    for part in live:
+                        assert repr(then[part]) == repr(live[part]), (part, moment)
+    finally:
+        shutil.rmtree(home)
