@@ -82,7 +82,7 @@ class Past(Database):
 def _travel(connection: Connection, moment: float) -> None:
     """Fills the tables beside the views."""
     run = connection.exec_driver_sql
-    for table in ("moment", "then_jobs", "then_series", "then_points", "then_rollups"):
+    for table in ("moment", "then_jobs", "then_later", "then_series", "then_points", "then_rollups"):
         run(f"DELETE FROM temp.{table}")
     run("INSERT INTO temp.moment VALUES (?)", (moment,))
     run(f"INSERT INTO then_jobs (id, {_COLUMNS}, settled) SELECT id, {_COLUMNS}, 1 FROM main.jobs WHERE created_at <= {AT}")
@@ -94,6 +94,7 @@ def _travel(connection: Connection, moment: float) -> None:
         )
     _restore_points(connection)
     run(_PROGRESS)
+    run(_NO_PROGRESS)
 
 
 _COLUMNS = ", ".join(f'"{c.name}"' for c in jobs.c if c.name not in ("id", "recipe"))
@@ -102,29 +103,34 @@ _OPEN = """UPDATE then_jobs SET cancel_requested = 0, settled = 0, reason = CASE
     WHERE status IN ('starting', 'running')"""
 _PROGRESS = f"""UPDATE then_jobs SET (progress_done, progress_at) = (
         SELECT max(p.step), p.time FROM series AS s JOIN points AS p ON p.series_id = s.id AND p.ordinal = s.length - 1
-        WHERE s.job_id = then_jobs.id AND s.name NOT LIKE '{metrics.OBSERVED}%' AND then_jobs.progress_unit = 'step')
+        WHERE s.job_id = then_jobs.id AND s.name NOT LIKE '{metrics.OBSERVED}%' AND then_jobs.progress_unit = 'step' AND attempt > 0)
     WHERE progress_at > {AT}"""
+_NO_PROGRESS = """UPDATE then_jobs SET progress_total = NULL, progress_unit = NULL
+    WHERE progress_done IS NULL AND progress_total IS NOT NULL"""
 _LATER = f"""SELECT j.id, j.status, j.priority, j.held, j.not_before, j.retries_left, j.fallbacks, j.ended_at,
-        json_extract(j.recipe, '$.priority') AS recipe_priority
-    FROM (SELECT DISTINCT job_id FROM main.transitions WHERE time > {AT}) AS t
-    JOIN main.jobs AS j ON j.id = t.job_id WHERE j.created_at <= {AT}"""
+        j.cancel_requested, CASE WHEN EXISTS (
+            SELECT 1 FROM main.transitions AS n WHERE n.job_id = j.id AND n.reason LIKE 'priority %'
+        ) THEN (SELECT json_extract(recipe, '$.priority') FROM main.jobs AS n WHERE n.id = j.id) END
+    FROM then_later JOIN then_jobs AS j ON j.id = then_later.job_id"""
+_TODAY = (
+    *("id", "status", "priority", "held", "not_before", "retries_left", "fallbacks", "ended_at"),
+    *("cancel_requested", "recipe_priority"),
+)
 
 
 def _rewritten(connection: Connection) -> Iterator[dict[str, Any]]:
     """The rows of the jobs to which something has happened since."""
-    today = {row["id"]: dict(row) for row in connection.exec_driver_sql(_LATER).mappings()}
-    if not today:
-        return
+    connection.exec_driver_sql(f"INSERT OR IGNORE INTO then_later SELECT job_id FROM main.transitions WHERE time > {AT}")
+    today = {row[0]: dict(zip(_TODAY, row, strict=True)) for row in connection.exec_driver_sql(_LATER)}
     lines: dict[int, list[Line]] = defaultdict(list)
     attempts: dict[int, dict[int, Times]] = defaultdict(dict)
-    of_these = f"job_id IN (SELECT id FROM ({_LATER}))"
     for row in connection.exec_driver_sql(
-        f"SELECT job_id, time, from_status, to_status, attempt, reason, time <= {AT} FROM main.transitions"
-        f" WHERE {of_these} ORDER BY id"
+        f"SELECT job_id, time, from_status, to_status, attempt, reason, time <= {AT} FROM then_later"
+        " CROSS JOIN main.transitions USING (job_id) ORDER BY id"
     ):
         lines[row[0]].append(Line(*row[1:]))
     for row in connection.exec_driver_sql(
-        f"SELECT job_id, number, started_at, ended_at, exit_code FROM main.attempts WHERE {of_these}"
+        "SELECT job_id, number, started_at, ended_at, exit_code FROM then_later CROSS JOIN main.attempts USING (job_id)"
     ):
         attempts[row[0]][row[1]] = Times(*row[2:])
     for job_id, row in today.items():

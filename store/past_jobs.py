@@ -7,7 +7,7 @@ What no line tells, and what is shown in its place:
 
     held, at first         as its first release or hold implies; they are the only lines about it
     priority, at first     the one in its recipe
-    cancel_requested       not set while the job runs: when that was wished has no time
+    cancel_requested       not set while the job runs, nor after it ended otherwise and was retried: the wish has no time
     not_before             nothing, once the job has started or was queued again since
     reason                 nothing, for a job in Slurm's hands: what Slurm said last is said anew all the time
 """
@@ -68,13 +68,15 @@ def job_then(
     for line in known:
         row |= _noted(line, row["held"]) if line.is_note else _moved(line, attempts.get(line.attempt), row)
     moves_later = any(not line.is_note for line in later)
+    ended = row["status"] in FINAL and not moves_later
     waits = row["status"] in WAITING
     retried = [match for line in later if not line.is_note and (match := _AGAIN.fullmatch(line.reason or ""))]
     return row | {
         "not_before": today["not_before"] if waits and not moves_later else None,
         "retries_left": today["retries_left"] + sum(match[1] is None for match in retried),
         "fallbacks": today["fallbacks"] - sum(match[1] is not None for match in retried),
-        "ended_at": today["ended_at"] if row["status"] in FINAL and not moves_later else row["ended_at"],
+        "ended_at": today["ended_at"] if ended else row["ended_at"],
+        "cancel_requested": today["cancel_requested"] if ended else row["cancel_requested"],
         "settled": row["status"] not in ACTIVE and not any(map(_changes_scores, later)),
     }
 
