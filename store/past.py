@@ -93,6 +93,7 @@ def _travel(connection: Connection, moment: float) -> None:
             f"UPDATE then_jobs SET {', '.join(f'{name} = :{name}' for name in names)} WHERE id = :id", rows
         )
     _restore_points(connection)
+    run(_NOT_BEGUN)
     run(_PROGRESS)
     run(_NO_PROGRESS)
 
@@ -101,12 +102,16 @@ _COLUMNS = ", ".join(f'"{c.name}"' for c in jobs.c if c.name not in ("id", "reci
 # Nothing has happened to these since but what leaves no line in the log.
 _OPEN = """UPDATE then_jobs SET cancel_requested = 0, settled = 0, reason = CASE WHEN slurm IS NULL THEN reason END
     WHERE status IN ('starting', 'running')"""
+_LAST_TIME = "SELECT time FROM {} WHERE series_id = s.id AND ordinal = s.length - 1"
 _PROGRESS = f"""UPDATE then_jobs SET (progress_done, progress_at) = (
-        SELECT max(p.step), p.time FROM series AS s JOIN points AS p ON p.series_id = s.id AND p.ordinal = s.length - 1
-        WHERE s.job_id = then_jobs.id AND s.name NOT LIKE '{metrics.OBSERVED}%' AND then_jobs.progress_unit = 'step' AND attempt > 0)
-    WHERE progress_at > {AT}"""
+        SELECT max(s.last_step), coalesce(({_LAST_TIME.format("then_points")}), ({_LAST_TIME.format("main.points")}))
+        FROM series AS s WHERE s.job_id = then_jobs.id AND s.name NOT LIKE '{metrics.OBSERVED}%'
+        AND then_jobs.progress_unit = 'step')
+    WHERE progress_at > {AT} AND attempt > 0"""
 _NO_PROGRESS = """UPDATE then_jobs SET progress_total = NULL, progress_unit = NULL
     WHERE progress_done IS NULL AND progress_total IS NOT NULL"""
+_NOT_BEGUN = """UPDATE then_jobs SET progress_done = NULL, progress_at = NULL
+    WHERE progress_done IS NOT NULL AND attempt = 0"""
 _LATER = f"""SELECT j.id, j.status, j.priority, j.held, j.not_before, j.retries_left, j.fallbacks, j.ended_at,
         j.cancel_requested, CASE WHEN EXISTS (
             SELECT 1 FROM main.transitions AS n WHERE n.job_id = j.id AND n.reason LIKE 'priority %'
