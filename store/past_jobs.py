@@ -60,21 +60,22 @@ def job_then(
 
     `settled`: whether its scores and examples, which have no times, are those of that moment.
     """
+    notes = [line for line in lines if line.is_note]
     row: dict[str, Any] = {
         "status": "queued", "attempt": 0, "reason": UNKNOWN, "started_at": None, "ended_at": None, "exit_code": None,
-        "cancel_requested": False, "held": _held_at_first(today, lines), "priority": _priority_at_first(today, lines),
+        "cancel_requested": False, "held": _held_at_first(today, notes), "priority": _priority_at_first(today, notes),
     }  # fmt: skip
     known, later = [line for line in lines if line.then], [line for line in lines if not line.then]
     for line in known:
         row |= _noted(line, row["held"]) if line.is_note else _moved(line, attempts.get(line.attempt), row)
-    moves_later = any(not line.is_note for line in later)
-    ended = row["status"] in FINAL and not moves_later
+    moves = [line for line in later if not line.is_note]
+    ended = row["status"] in FINAL and not moves
     waits = row["status"] in WAITING
-    retried = [match for line in later if not line.is_note and (match := _AGAIN.fullmatch(line.reason or ""))]
+    again = [match for line in moves if line.reason and (match := _AGAIN.fullmatch(line.reason))]
     return row | {
-        "not_before": today["not_before"] if waits and not moves_later else None,
-        "retries_left": today["retries_left"] + sum(match[1] is None for match in retried),
-        "fallbacks": today["fallbacks"] - sum(match[1] is not None for match in retried),
+        "not_before": today["not_before"] if waits and not moves else None,
+        "retries_left": today["retries_left"] + sum(match[1] is None for match in again),
+        "fallbacks": today["fallbacks"] - sum(match[1] is not None for match in again),
         "ended_at": today["ended_at"] if ended else row["ended_at"],
         "cancel_requested": today["cancel_requested"] if ended else row["cancel_requested"],
         "settled": row["status"] not in ACTIVE and not any(map(_changes_scores, later)),
@@ -113,15 +114,15 @@ def _noted(line: Line, held: bool) -> dict[str, Any]:
     return {"held": True, "reason": text} if text.startswith("held: ") else {}
 
 
-def _held_at_first(today: Mapping[str, Any], lines: Sequence[Line]) -> bool:
-    for line in lines:
-        if line.is_note and "held" in (change := _noted(line, True)):
+def _held_at_first(today: Mapping[str, Any], notes: Sequence[Line]) -> bool:
+    for line in notes:
+        if "held" in (change := _noted(line, True)):
             return not change["held"]
     return bool(today["held"])
 
 
-def _priority_at_first(today: Mapping[str, Any], lines: Sequence[Line]) -> int:
-    changed = any(line.is_note and _PRIORITY.fullmatch(line.reason or "") for line in lines)
+def _priority_at_first(today: Mapping[str, Any], notes: Sequence[Line]) -> int:
+    changed = any(_PRIORITY.fullmatch(line.reason or "") for line in notes)
     return int(today["recipe_priority"] or 0) if changed else int(today["priority"])
 
 
