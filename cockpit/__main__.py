@@ -53,8 +53,11 @@ class LazyGroup(click.Group):
 @click.option(
     "--low-bandwidth", is_flag=True, help="Open it for a slow line: at most 1 KiB/s, with a meter of it."
 )
+@click.option(
+    "--at", metavar="MOMENT", help="Open it on the past: -2h, 03:00, '2026-11-20 03:00' or 'job 12 end'."
+)
 @click.pass_context
-def cli(context: click.Context, read_only: bool, low_bandwidth: bool) -> None:
+def cli(context: click.Context, read_only: bool, low_bandwidth: bool, at: str | None) -> None:
     """Queue and watch LLM post-training experiments, and find out whether B is really better than A.
 
     Without a command, opens the terminal UI.
@@ -62,10 +65,10 @@ def cli(context: click.Context, read_only: bool, low_bandwidth: bool) -> None:
     if context.invoked_subcommand is None:
         from cockpit.cli.ui import open_cockpit
 
-        open_cockpit(read_only, low_bandwidth)
-    elif read_only or low_bandwidth:
+        open_cockpit(read_only, low_bandwidth, at)
+    elif read_only or low_bandwidth or at:
         raise click.UsageError(
-            "--read-only and --low-bandwidth are for the terminal UI\nhint: leave the command out"
+            "--read-only, --low-bandwidth and --at are for the terminal UI\nhint: leave the command out"
         )
 
 

@@ -17,7 +17,7 @@ What the past cannot tell, for the store keeps no time or only the last word of 
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, event
@@ -68,10 +68,8 @@ class Past(Database):
             with connection.begin():
                 yield connection
 
-    @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self) -> AbstractContextManager[Connection]:
         raise StoreError("the past cannot be changed\nhint: return to now first")
-        yield  # makes a generator of it
 
     @contextmanager
     def changes(self) -> Iterator[Callable[[], float]]:
@@ -85,13 +83,13 @@ def _travel(connection: Connection, moment: float) -> None:
     for table in ("moment", "then_jobs", "then_later", "then_series", "then_points", "then_rollups"):
         run(f"DELETE FROM temp.{table}")
     run("INSERT INTO temp.moment VALUES (?)", (moment,))
-    run(f"INSERT INTO then_jobs (id, {_COLUMNS}, settled) SELECT id, {_COLUMNS}, 1 FROM main.jobs WHERE created_at <= {AT}")
+    run(
+        f"INSERT INTO then_jobs (id, {_COLUMNS}, settled) SELECT id, {_COLUMNS}, 1 FROM main.jobs WHERE created_at <= {AT}"
+    )
     run(_OPEN)
     if rows := list(_rewritten(connection)):
         names = [name for name in rows[0] if name != "id"]
-        run(
-            f"UPDATE then_jobs SET {', '.join(f'{name} = :{name}' for name in names)} WHERE id = :id", rows
-        )
+        run(f"UPDATE then_jobs SET {', '.join(f'{name} = :{name}' for name in names)} WHERE id = :id", rows)
     _restore_points(connection)
     run(_NOT_BEGUN)
     run(_PROGRESS)
@@ -112,7 +110,7 @@ _NO_PROGRESS = """UPDATE then_jobs SET progress_total = NULL, progress_unit = NU
     WHERE progress_done IS NULL AND progress_total IS NOT NULL"""
 _NOT_BEGUN = """UPDATE then_jobs SET progress_done = NULL, progress_at = NULL
     WHERE progress_done IS NOT NULL AND attempt = 0"""
-_LATER = f"""SELECT j.id, j.status, j.priority, j.held, j.not_before, j.retries_left, j.fallbacks, j.ended_at,
+_LATER = """SELECT j.id, j.status, j.priority, j.held, j.not_before, j.retries_left, j.fallbacks, j.ended_at,
         j.cancel_requested, CASE WHEN EXISTS (
             SELECT 1 FROM main.transitions AS n WHERE n.job_id = j.id AND n.reason LIKE 'priority %'
         ) THEN (SELECT json_extract(recipe, '$.priority') FROM main.jobs AS n WHERE n.id = j.id) END
@@ -125,7 +123,9 @@ _TODAY = (
 
 def _rewritten(connection: Connection) -> Iterator[dict[str, Any]]:
     """The rows of the jobs to which something has happened since."""
-    connection.exec_driver_sql(f"INSERT OR IGNORE INTO then_later SELECT job_id FROM main.transitions WHERE time > {AT}")
+    connection.exec_driver_sql(
+        f"INSERT OR IGNORE INTO then_later SELECT job_id FROM main.transitions WHERE time > {AT}"
+    )
     today = {row[0]: dict(zip(_TODAY, row, strict=True)) for row in connection.exec_driver_sql(_LATER)}
     lines: dict[int, list[Line]] = defaultdict(list)
     attempts: dict[int, dict[int, Times]] = defaultdict(dict)
@@ -138,8 +138,8 @@ def _rewritten(connection: Connection) -> Iterator[dict[str, Any]]:
         "SELECT job_id, number, started_at, ended_at, exit_code FROM then_later CROSS JOIN main.attempts USING (job_id)"
     ):
         attempts[row[0]][row[1]] = Times(*row[2:])
-    for job_id, row in today.items():
-        yield {"id": job_id} | job_then(row, lines[job_id], attempts[job_id])
+    for job_id, its_row in today.items():
+        yield {"id": job_id} | job_then(its_row, lines[job_id], attempts[job_id])
 
 
 def _restore_points(connection: Connection) -> None:

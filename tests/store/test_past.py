@@ -78,8 +78,15 @@ def known(seen: dict[str, Any], unsettled: set[int]) -> dict[str, Any]:
 
 
 def _known_of(row: dict[str, Any], unsettled: bool = False) -> dict[str, Any]:
-    hidden = {"events_offset", "unreadable_lines", "not_before", "progress_done", "progress_total",
-              "progress_unit", "progress_at"}
+    hidden = {
+        "events_offset",
+        "unreadable_lines",
+        "not_before",
+        "progress_done",
+        "progress_total",
+        "progress_unit",
+        "progress_at",
+    }
     if row["status"] not in (Status.CANCELLED, *WAITING):
         hidden |= {"cancel_requested"}
     if unsettled:
@@ -146,7 +153,9 @@ class Bench:
             fields = {"example_id": "q", "sample": 0, "strict": True, "robust": True}
             example = {"kind": "example", "key": "q/0", "fields": fields}
             path = {"kind": "checkpoint", "path": f"c-{self.clock.now}", "step": 1}
-            self.record(job.id, score, example, path, {"kind": "message", "text": "so far", "level": "warning"})
+            self.record(
+                job.id, score, example, path, {"kind": "message", "text": "so far", "level": "warning"}
+            )
 
     def grade_again(self) -> None:
         if job := self.some(*FINAL):
@@ -159,7 +168,9 @@ class Bench:
             ending = self.random.choice((Status.SUCCEEDED, Status.FAILED, Status.LOST, Status.QUEUED))
             code, again = self.random.choice((0, 1, -9)), self.random.random() < 0.5
             fallback = self.random.random() < 0.5
-            lifecycle.finish(self.database, job.id, Outcome(ending, code, "it ended", again, fallback=fallback))
+            lifecycle.finish(
+                self.database, job.id, Outcome(ending, code, "it ended", again, fallback=fallback)
+            )
 
     def come_back(self) -> None:
         """A job is lost, and goes on from a checkpoint, as often as not before it has got as far again."""
@@ -203,7 +214,20 @@ class Bench:
 
 
 DEEDS = (
-    *("submit", "claim", "claim", "start", "start", "train", "train", "observe", "report", "grade_again", "come_back", "come_back"),
+    *(
+        "submit",
+        "claim",
+        "claim",
+        "start",
+        "start",
+        "train",
+        "train",
+        "observe",
+        "report",
+        "grade_again",
+        "come_back",
+        "come_back",
+    ),
     *("finish", "finish", "cancel", "undo", "retry", "hold", "release"),
 )
 
@@ -214,7 +238,9 @@ def unsettled_at(database: Database, moment: float, ids: list[int]) -> set[int]:
     for job_id in ids:
         log = results.list_transitions(database, job_id)
         status = [line.to_status for line in log if line.time <= moment][-1]
-        anew = [x for x in log if x.time > moment and (x.to_status == "starting" or x.reason == "graded again")]
+        anew = [
+            x for x in log if x.time > moment and (x.to_status == "starting" or x.reason == "graded again")
+        ]
         if status in ACTIVE or anew:
             found.add(job_id)
     return found
@@ -250,3 +276,56 @@ def _may_be_seen(live: JobRow, then: JobRow) -> bool:
     told = (then.progress_done, then.progress_total, then.progress_at)
     was = (live.progress_done, live.progress_total, live.progress_at)
     return told in (was, (None, None, None)) or live.attempt > 1
+
+
+def test_every_table_of_the_store_has_a_past():
+    assert set(VIEWS) == set(metadata.tables)
+
+
+def test_every_column_of_the_past_is_one_of_the_store(database):
+    with closing(Past(database, START)) as past, past.read() as connection:
+        for table in metadata.tables.values():
+            assert set(connection.execute(table.select()).keys()) == set(table.c.keys()), table.name
+
+
+def test_the_past_is_not_written_to(database):
+    ids = lifecycle.enqueue(database, "demo", [NewJob("a", "sft", {})])[1]
+    with closing(Past(database, time.time())) as past:
+        with pytest.raises(StoreError, match="the past cannot be changed"):
+            wishes.request_cancel(past, ids[0])
+        with pytest.raises(StoreError, match="readonly"), past.read() as connection:
+            connection.exec_driver_sql("UPDATE main.jobs SET priority = 7")
+    assert jobs.get_job(database, ids[0]).priority == 0
+
+
+def test_a_search_for_the_moment_reads_few_points_and_never_all_of_them(database):
+    """Of a large series, the rows that are read grow with the logarithm of its length."""
+    lifecycle.enqueue(database, "demo", [NewJob("a", "sft", {})])
+    with database.write() as connection:
+        metrics.append(connection, 1, 1, [("loss", step, 1.0, START + step) for step in range(20_000)])
+    with closing(Past(database, START + 12_345.5)) as past, past.read() as connection:
+        plan = connection.exec_driver_sql(
+            "EXPLAIN QUERY PLAN SELECT * FROM points WHERE series_id = 1 AND ordinal >= 5 AND ordinal < 9"
+        ).all()
+    assert not [row for row in plan if row[3].startswith(("SCAN s", "SCAN p ", "SCAN main"))]
+
+
+def test_a_job_of_which_nothing_was_logged_by_then_is_not_shown_as_it_is_today(database):
+    lifecycle.enqueue(database, "demo", [NewJob("a", "sft", {})])
+    now = time.time()
+    with database.write() as connection:
+        connection.exec_driver_sql("UPDATE transitions SET time = time + 1000")
+        connection.exec_driver_sql("UPDATE jobs SET status = 'failed', exit_code = 3")
+    with closing(Past(database, now)) as past:
+        job = jobs.get_job(past, 1)
+    assert (job.status, job.exit_code) == (Status.QUEUED, None)
+    assert "not on record" in job.reason
+
+
+def test_a_second_connection_sees_the_moment_that_was_sought_last(database):
+    lifecycle.enqueue(database, "demo", [NewJob("a", "sft", {})])
+    with closing(Past(database, START)) as past, past.read():
+        past.seek(time.time())
+        assert len(queue.read_rows(past)[1]) == 1
+        past.seek(START)
+        assert queue.read_rows(past)[1] == []
