@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -31,35 +32,38 @@ def size_at(path: Path, moment: float) -> tuple[int, str]:
 
 def _last_known(file: int, size: int, moment: float) -> int:
     """Behind the last line with a time up to the moment. Times are taken to rise."""
-    low, high, known = 0, size, 0
-    while low < high:
+    low, high = 0, size
+    while high - low > BLOCK:
         middle = (low + high) // 2
-        if high - low <= BLOCK:
-            middle = low
-        found = _first_stamp(file, middle, min(middle + BLOCK, high), middle == 0 or middle == known)
+        behind_cut_line = next((end for _, end in _lines(file, middle, BLOCK)), size)
+        found = next(_stamped(file, behind_cut_line, middle + BLOCK), None)
         if found is None or found[0] > moment:
-            if middle == low:
-                return known
             high = middle
         else:
-            low = known = found[1]
+            low = found[1]
+    known = low
+    for at, end in _stamped(file, low, high):
+        if at > moment:
+            break
+        known = end
     return known
 
 
-def _first_stamp(file: int, start: int, end: int, at_line: bool) -> tuple[float, int] | None:
-    """The time of the first line of a stretch that has one, and where that line ends. A line cut in two has none."""
-    data = os.pread(file, end - start, start)
-    place = 0 if at_line else data.find(b"\n") + 1
-    if not at_line and place == 0:
-        return None
-    while place < len(data):
-        stop = data.find(b"\n", place)
-        if stop < 0:
-            return None
-        if (match := _STAMP.match(data[place:stop])) and (at := _time(match)) is not None:
-            return at, start + stop + 1
-        place = stop + 1
-    return None
+def _stamped(file: int, start: int, stop: int) -> Iterator[tuple[float, int]]:
+    """The times of the lines that begin from `start` on and before `stop`, and where those lines end."""
+    for line, end in _lines(file, start, max(stop - start, 0) + BLOCK):
+        if end - len(line) > stop:
+            return
+        if (match := _STAMP.match(line)) and (at := _time(match)) is not None:
+            yield at, end
+
+
+def _lines(file: int, start: int, length: int) -> Iterator[tuple[bytes, int]]:
+    """The whole lines in a stretch of bytes, and where each ends."""
+    end = start
+    for line in os.pread(file, length, start).split(b"\n")[:-1]:
+        end += len(line) + 1
+        yield line, end
 
 
 def _time(match: re.Match[bytes]) -> float | None:

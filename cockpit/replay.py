@@ -28,6 +28,9 @@ from store.past import Past
 NO_CHANGES = "this is the past, in which nothing can be changed: return to now first"
 NO_HISTORY = "what that screen shows has no history: return to now first"
 
+_BACK = ((-1,), (-60,), (-3600,))
+"""The parameters of steps that lead back."""
+
 Find = Callable[[Database, float | None], float | None]
 """From the store and the moment shown (None: now) to the moment to show."""
 
@@ -38,8 +41,8 @@ class Replay(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = named(
         "replay",
         Binding("at", "moment", "Past", show=False, key_display="@", tooltip="Show everything as it was at a moment"),
-        Binding("left_parenthesis", "event(False)", "Event back", show=False, key_display="(", tooltip="The past: to where a job started or ended before"),
-        Binding("right_parenthesis", "event(True)", "Event on", show=False, key_display=")", tooltip="The past: to where a job started or ended next"),
+        Binding("left_parenthesis", "event(-1)", "Event back", show=False, key_display="(", tooltip="The past: to where a job started or ended before"),
+        Binding("right_parenthesis", "event(1)", "Event on", show=False, key_display=")", tooltip="The past: to where a job started or ended next"),
         Binding("left_curly_bracket", "step(-3600)", "Hour back", show=False, key_display="{", tooltip="The past: an hour back"),
         Binding("right_curly_bracket", "step(3600)", "Hour on", show=False, key_display="}", tooltip="The past: an hour on"),
         Binding("ctrl+left", "step(-60)", "Minute back", show=False, tooltip="The past: a minute back"),
@@ -68,15 +71,14 @@ class Replay(App[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """From now there is no way but back."""
-        on = action == "now" or (
-            action in ("step", "event") and parameters and float(str(parameters[0] or 0)) > 0
-        )
-        return super().check_action(action, parameters) and not (on and self.moment is None)
+        leads_on = action == "now" or (action in ("step", "event") and parameters not in _BACK)
+        return not (leads_on and self.moment is None)
 
     def action_step(self, seconds: int) -> None:
         self._go(lambda database, shown: (database.now() if shown is None else shown) + seconds)
 
-    def action_event(self, forwards: bool) -> None:
+    def action_event(self, by: int) -> None:
+        forwards = by > 0
         job_id = self.screen.job_id if isinstance(self.screen, JobScreen) else None
 
         def find(database: Database, shown: float | None) -> float | None:

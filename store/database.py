@@ -63,7 +63,9 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A write transaction: commits at the end, rolls back on an exception."""
+        """A write transaction: commits at the end, rolls back on an exception. The past is not written to."""
+        if self.moment is not None:
+            raise StoreError("the past cannot be changed\nhint: return to now first")
         with (
             self._explained(),
             self._engine.connect().execution_options(write=True) as connection,

@@ -17,13 +17,13 @@ What the past cannot tell, for the store keeps no time or only the last word of 
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, event
 
 from store import metrics, paths
-from store.database import Database, StoreError, make_engine
+from store.database import Database, make_engine
 from store.past_jobs import Line, Times, job_then
 from store.past_views import AT, CUT, SCRIPT, TAKEN_BACK
 from store.schema import jobs
@@ -67,9 +67,6 @@ class Past(Database):
                 connection.info["moment"] = moment
             with connection.begin():
                 yield connection
-
-    def write(self) -> AbstractContextManager[Connection]:
-        raise StoreError("the past cannot be changed\nhint: return to now first")
 
     @contextmanager
     def changes(self) -> Iterator[Callable[[], float]]:
