@@ -1,16 +1,14 @@
-"""Past moments as people write them, and the events of the queue to step to."""
+"""Past moments as people write them."""
 
 import re
 import time
 from datetime import datetime, timedelta
-from typing import Any
-
-from sqlalchemy import Select, func, select
 
 from engines.recipe.errors import RecipeError
 from store.database import Database, StoreError
 from store.jobs import get_job
-from store.schema import FINAL, Status, experiments, transitions
+from store.past_moments import first_moment, last_change
+from store.schema import FINAL, Status
 
 WAYS = "-2h, 03:00, 2026-11-20 03:00 or job 12 end"
 _WHILE = re.compile(r"([+-]) ?((?:\d+(?:\.\d+)? ?[smhdw] ?)+)")
@@ -18,7 +16,7 @@ _PART = re.compile(r"(\d+(?:\.\d+)?) ?([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?")
 _JOB = re.compile(r"(?:job ?|#)(\d+)(?: (\w+))?")
-_EVENTS = {"submitted": (None,), "start": (Status.RUNNING,), "end": FINAL}
+_EVENTS = {"submitted": (), "start": (Status.RUNNING,), "end": FINAL}
 
 
 def moment_of(text: str, database: Database, shown: float | None = None) -> float:
@@ -59,26 +57,6 @@ def known(moment: float, database: Database) -> float:
     return moment
 
 
-def first_moment(database: Database) -> float | None:
-    """When the first job was submitted."""
-    with database.read() as connection:
-        return connection.execute(select(func.min(experiments.c.created_at))).scalar()
-
-
-def neighbour(database: Database, moment: float, forwards: bool, job_id: int | None = None) -> float | None:
-    """When a job's status changed last before a moment, or next after it; of one job, or of any."""
-    at = transitions.c.time
-    query: Select[Any] = (
-        select(func.min(at)).where(at > moment) if forwards else select(func.max(at)).where(at < moment)
-    )
-    query = query.where(transitions.c.from_status.is_distinct_from(transitions.c.to_status))
-    if job_id is not None:
-        query = query.where(transitions.c.job_id == job_id)
-    with database.read() as connection:
-        found: float | None = connection.execute(query).scalar()
-    return found
-
-
 def in_words(moment: float) -> str:
     """Local time with its zone: `2026-11-20 03:00:00 UTC`."""
     return time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(moment))
@@ -100,13 +78,7 @@ def _of_job(database: Database, job_id: int, what: str) -> float:
     job = get_job(database, job_id)
     if what == "submitted":
         return job.created_at
-    query = select(func.max(transitions.c.time)).where(
-        transitions.c.job_id == job_id,
-        transitions.c.to_status.in_(_EVENTS[what]),
-        transitions.c.from_status.is_distinct_from(transitions.c.to_status),
-    )
-    with database.read() as connection:
-        moment = connection.execute(query).scalar()
+    moment = last_change(database, job_id, _EVENTS[what])
     if moment is None:
         raise StoreError(f"job {job_id}: has no {what} yet; it is {job.status}")
-    return float(moment)
+    return moment

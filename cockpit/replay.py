@@ -17,13 +17,14 @@ from textual.reactive import reactive
 from cockpit.feed import Feed
 from cockpit.keymap import named
 from cockpit.messages import WishRefused
-from cockpit.moments import WAYS, in_words, known, moment_of, neighbour
+from cockpit.moments import WAYS, in_words, known, moment_of
 from cockpit.screens.asking import AskScreen
 from cockpit.screens.job import JobScreen
 from engines.recipe.errors import RecipeError
 from store.database import Database, StoreError
 from store.jobs import get_job
 from store.past import Past
+from store.past_moments import neighbour
 
 NO_CHANGES = "this is the past, in which nothing can be changed: return to now first"
 NO_HISTORY = "what that screen shows has no history: return to now first"

@@ -3,9 +3,10 @@ from datetime import datetime
 
 import pytest
 
-from cockpit.moments import in_words, moment_of, neighbour
+from cockpit.moments import in_words, moment_of
 from engines.recipe.errors import RecipeError
 from store.database import StoreError
+from store.past_moments import neighbour
 from store.schema import Status
 
 NOON = datetime(2026, 11, 20, 12, 0, 0).timestamp()
