@@ -42,7 +42,7 @@ CREATE TEMP TABLE then_jobs (id INTEGER PRIMARY KEY,
     {", ".join(f'"{c.name}"' for c in schema.jobs.c if c.name not in ("id", "recipe"))}, settled);
 CREATE INDEX temp.then_turn ON then_jobs (status, priority DESC, id);
 CREATE INDEX temp.then_experiment ON then_jobs (experiment_id);
-CREATE TEMP TABLE then_later (job_id INTEGER PRIMARY KEY);
+CREATE TEMP TABLE then_later (job_id INTEGER PRIMARY KEY, is_simple);
 CREATE TEMP TABLE then_series (series_id INTEGER PRIMARY KEY, cut, length, last_step, last_value);
 CREATE TEMP TABLE then_points (series_id, ordinal, step, value, time, attempt, retracted_id,
     PRIMARY KEY (series_id, ordinal)) WITHOUT ROWID;
