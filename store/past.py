@@ -7,8 +7,7 @@ reported counts from then, not from when the daemon had read it.
 What the past cannot tell, for the store keeps no time or only the last word of it:
 
     scores, examples           of a job while it ran, and before it was graded again or ran once more: not shown
-    progress                   the newest of a job is its newest report; before, the last step it had logged, where it
-                               counts steps, and nothing where it counts anything else
+    progress                   where its events are gone: the last step that was logged, if it counts steps, else nothing
     groups, schedules          their limits, pauses and times: not shown
     the daemon                 before the one that runs or ran last: not shown, nor what its cards were blocked by
     a cancel that was wished   of a job that ran: not shown until it ended
@@ -18,12 +17,14 @@ What the past cannot tell, for the store keeps no time or only the last word of 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, event
 
 from store import metrics, paths
 from store.database import Database, make_engine
+from store.past_files import progress_at
 from store.past_jobs import Line, Times, job_then
 from store.past_views import AT, CUT, SCRIPT, TAKEN_BACK
 from store.schema import jobs
@@ -63,7 +64,7 @@ class Past(Database):
                 # Temporary tables are rolled back as well: what they hold is only known once this is over.
                 connection.info["moment"] = None
                 with connection.begin():
-                    _travel(connection, moment)
+                    _travel(connection, moment, self.run_dir)
                 connection.info["moment"] = moment
             with connection.begin():
                 yield connection
@@ -74,7 +75,7 @@ class Past(Database):
         yield self.now
 
 
-def _travel(connection: Connection, moment: float) -> None:
+def _travel(connection: Connection, moment: float, run_dir: Callable[[int], Path]) -> None:
     """Fills the tables beside the views."""
     run = connection.exec_driver_sql
     for table in ("moment", "then_jobs", "then_later", "then_series", "then_points", "then_rollups"):
@@ -91,14 +92,14 @@ def _travel(connection: Connection, moment: float) -> None:
         run(f"UPDATE then_jobs SET {', '.join(f'{name} = :{name}' for name in names)} WHERE id = :id", rows)
     _restore_points(connection)
     run(_NOT_BEGUN)
-    run(_PROGRESS)
-    run(_NO_PROGRESS)
+    _restore_progress(connection, moment, run_dir)
 
 
 _COLUMNS = ", ".join(f'"{c.name}"' for c in jobs.c if c.name not in ("id", "recipe"))
 # Nothing has happened to these since but what leaves no line in the log.
 _OPEN = """UPDATE then_jobs SET cancel_requested = 0, settled = 0, reason = CASE WHEN slurm IS NULL THEN reason END
     WHERE status IN ('starting', 'running')"""
+_GONE_ON = f"SELECT id FROM then_jobs WHERE progress_at > {AT} AND attempt > 0"
 _LAST_TIME = "SELECT time FROM {} WHERE series_id = s.id AND ordinal = s.length - 1"
 _PROGRESS = f"""UPDATE then_jobs SET (progress_done, progress_at) = (
         SELECT max(s.last_step), coalesce(({_LAST_TIME.format("then_points")}), ({_LAST_TIME.format("main.points")}))
@@ -146,6 +147,19 @@ def _rewritten(connection: Connection) -> Iterator[dict[str, Any]]:
         attempts[row[0]][row[1]] = Times(*row[2:])
     for job_id, its_row in today.items():
         yield {"id": job_id} | job_then(its_row, lines[job_id], attempts[job_id])
+
+
+def _restore_progress(connection: Connection, moment: float, run_dir: Callable[[int], Path]) -> None:
+    """Of the jobs that have gone on since, what their workers had reported; else what their steps tell."""
+    told = []
+    for job_id in connection.exec_driver_sql(_GONE_ON).scalars().all():
+        if columns := progress_at(run_dir(job_id), moment):
+            told.append({"id": job_id} | columns)
+    connection.exec_driver_sql(_PROGRESS)
+    connection.exec_driver_sql(_NO_PROGRESS)
+    if told:
+        changes = ", ".join(f"{name} = :{name}" for name in told[0] if name != "id")
+        connection.exec_driver_sql(f"UPDATE then_jobs SET {changes} WHERE id = :id", told)
 
 
 def _restore_points(connection: Connection) -> None:

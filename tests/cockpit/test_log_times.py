@@ -3,8 +3,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from cockpit import log_times
 from cockpit.log_times import size_at
+from store import past_files
 
 START = datetime(2026, 11, 20, 3, 0, 0)
 
@@ -24,7 +24,7 @@ def log(tmp_path):
 @pytest.mark.parametrize("second", [0, 1, 2, 777, 1800, 3500])
 @pytest.mark.parametrize("block", [256, 4096, 1 << 18])
 def test_a_log_is_known_up_to_its_last_line_with_a_time_by_then(log, second, block, monkeypatch):
-    monkeypatch.setattr(log_times, "BLOCK", block)
+    monkeypatch.setattr(past_files, "BLOCK", block)
     known, unknown = size_at(log, (START + timedelta(seconds=second)).timestamp() + 0.5)
     shown = log.read_text()[:known].splitlines()
     assert shown[-1].endswith(f"step {second // 2 * 2}")

@@ -6,8 +6,12 @@ import time
 from datetime import datetime
 
 import pytest
+from click.testing import CliRunner
 
+from cockpit.__main__ import cli
+from cockpit.app import run
 from cockpit.feed import Feed
+from engines.recipe.errors import RecipeError
 from store import jobs
 from store.past import Past
 from store.schema import Status
@@ -120,17 +124,17 @@ def test_a_job_shows_its_curve_and_history_up_to_then(night, visit):
 def test_a_log_says_what_cannot_be_known_of_it(night, visit, database):
     log = database.run_dir(1) / "worker.log"
     log.parent.mkdir(parents=True)
-    log.write_text("one line\nanother\n")
+    log.write_text("one line\ntwelfth line\n")
     os.utime(log, (THEN + HOUR, THEN + HOUR))
 
     async def scenario(person):
         await go_to(person, "job 1 end")
         await person.sees("THE PAST")
         await person.press("end", "enter", "2")
-        await person.sees("another")
+        await person.sees("twelfth line")
         await person.press("left_curly_bracket")
         await person.sees("not known: this log has grown since")
-        assert "another" not in person.text
+        assert "twelfth" not in person.text
 
     visit(scenario, size=(110, 24))
 
@@ -243,3 +247,54 @@ def test_the_past_is_read_once_a_step_and_not_by_the_clock(night, database):
     asyncio.run(scenario())
     past.close()
     assert looked == [THEN, THEN - 5, THEN - 6, None]
+
+
+def test_a_comparison_is_of_what_was_known_then(bench, visit, monkeypatch):
+    at = THEN
+
+    def clock():
+        return at
+
+    monkeypatch.setattr(time, "time", clock)
+    bench.enqueue("base", "full", engine="eval")
+    for wrong in (20, 2):
+        at += 600
+        job_id = bench.start()
+        at += 600
+        bench.score(job_id, [False] * wrong + [True] * (30 - wrong))
+        bench.finish(job_id)
+    at += 600
+
+    async def scenario(person):
+        await person.sees("full", "93.3%")
+        await person.press("v")
+        await person.sees("strict grading", "93.3%")
+        await person.press("left_parenthesis", "left_parenthesis")
+        await person.sees("THE PAST: 2026-11-20 03:30:00")
+        await person.no_longer_sees("93.3%")
+        await person.sees("33.3%")
+        await person.press("right_parenthesis")
+        await person.sees("93.3%")
+
+    visit(scenario, size=(120, 30))
+
+
+def test_the_option_is_refused_where_it_names_no_moment(night, home):
+    with pytest.raises(RecipeError, match="`yesterdayish` is no moment"):
+        run(home, at="yesterdayish")
+
+
+def test_the_option_is_for_the_terminal_ui_alone(home):
+    refused = CliRunner().invoke(cli, ["--at", "-2h", "jobs"])
+    assert refused.exit_code == 2
+    assert "--at are for the terminal UI" in refused.output
+
+
+def test_the_palette_finds_the_past_by_name(night, visit):
+    async def scenario(person):
+        await person.sees("late")
+        await person.press("ctrl+p")
+        await person.press(*"everything")
+        await person.sees("Past: Show everything as it was")
+
+    visit(scenario, size=(110, 30))
