@@ -16,6 +16,7 @@ class ReplayBar(Static):
 
     def __init__(self) -> None:
         super().__init__("", markup=False)
+        self.display = False
 
     def on_mount(self) -> None:
         self.watch(self.app, "moment", self._show)

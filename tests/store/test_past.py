@@ -10,7 +10,7 @@ from unittest import mock
 
 import pytest
 
-from store import jobs, lifecycle, machine, metrics, queue, records, results, tree, wishes
+from store import jobs, lifecycle, machine, metrics, queue, records, results, slurm, tree, wishes
 from store.database import Database, StoreError, open_database
 from store.experiments import NewJob
 from store.filter_language import parse
@@ -329,3 +329,47 @@ def test_a_second_connection_sees_the_moment_that_was_sought_last(database):
         assert len(queue.read_rows(past)[1]) == 1
         past.seek(START)
         assert queue.read_rows(past)[1] == []
+
+
+def test_points_that_were_retracted_by_two_resumes_come_back_in_the_order_logged(database, monkeypatch):
+    """The second resume goes back behind the first: what it takes back was logged before what the first took back."""
+    clock = Clock()
+    monkeypatch.setattr(time, "time", clock)
+    lifecycle.enqueue(database, "demo", [NewJob("a", "sft", {})])
+    bench, album = Bench(database, clock, Random(0)), []
+    for resume, last in ((None, 100), (60, 80), (40, 50)):
+        lifecycle.claim(database, 1, [])
+        lifecycle.mark_running(database, 1, {"started_at": clock.now})
+        clock.now += 1
+        bench.record(1, {"kind": "started", "resume_step": resume})
+        for step in range((resume or 0) + 1, last + 1):
+            clock.now += 1
+            bench.record(1, {"kind": "metrics", "step": step, "values": {"loss": clock.now - START}})
+            album.append((clock.now, look(database)))
+        clock.now += 1
+        lifecycle.finish(database, 1, Outcome(Status.QUEUED, None, "stopped"))
+    with closing(Past(database, START)) as past:
+        for moment, seen in album:
+            past.seek(moment)
+            found = look(past)
+            for part in ("series", "charts", "zoomed", "points", "times", "retracted"):
+                assert repr(found[part]) == repr(seen[part]), (part, moment - START)
+
+
+def test_what_slurm_said_last_is_not_said_of_before(database, monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(time, "time", clock)
+    lifecycle.enqueue(database, "demo", [NewJob("a", "sft", {}, slurm="a100")])
+    claimed = lifecycle.claim(database, 1, [], slurm={"a100": 1})
+    assert claimed
+    clock.now += 10
+    slurm.note(database, claimed[0], id=77, state="RUNNING")
+    slurm.say(database, claimed[0], "runs on node 3")
+    lifecycle.mark_running(database, 1, {"started_at": clock.now})
+    with closing(Past(database, START + 5)) as past:
+        (attempt,) = results.list_attempts(past, 1)
+        assert attempt.slurm["profile"] == "a100"
+        assert set(attempt.slurm) == {"profile", "name"}
+        assert jobs.get_job(past, 1).reason == "claimed"
+        past.seek(clock.now + 1)
+        assert jobs.get_job(past, 1).reason is None
