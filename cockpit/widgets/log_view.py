@@ -65,6 +65,7 @@ class LogView(Widget, can_focus=True):
         self.pattern: Any = None
         """What stands out in the lines."""
         self._unknown = ""
+        """What cannot be told of the log of a past moment."""
         self.note = ""
         """What the status line says beside the place."""
 

@@ -298,3 +298,20 @@ def test_the_palette_finds_the_past_by_name(night, visit):
         await person.sees("Past: Show everything as it was")
 
     visit(scenario, size=(110, 30))
+
+
+def test_a_log_with_times_ends_where_the_moment_is_for_a_search_too(night, visit, database):
+    log = database.run_dir(1) / "worker.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("2026-11-20 02:50:00 warms up\nno time\n2026-11-20 03:30:00 melts\n")
+
+    async def scenario(person):
+        await go_to(person, "03:00")
+        await person.sees("THE PAST", "base")
+        await person.press("home", "enter", "2")
+        await person.sees("warms up", "known up to here")
+        assert "melts" not in person.text
+        await person.press("slash", *"melts", "enter")
+        await person.sees("`melts` is not below")
+
+    visit(scenario, size=(160, 24))
