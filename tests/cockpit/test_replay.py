@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from cockpit.__main__ import cli
 from cockpit.app import run
 from cockpit.feed import Feed
+from cockpit.reads import read_forecast, read_slots, read_wait
 from engines.recipe.errors import RecipeError
 from store import jobs
 from store.past import Past
@@ -315,3 +316,13 @@ def test_a_log_with_times_ends_where_the_moment_is_for_a_search_too(night, visit
         await person.sees("`melts` is not below")
 
     visit(scenario, size=(160, 24))
+
+
+def test_the_line_on_top_counts_what_it_counted_then(night, database, monkeypatch):
+    past = Past(database, THEN)
+    then = read_slots(past).slots
+    assert dict(then.counts) == {Status.RUNNING: 1, Status.QUEUED: 1}
+    assert (then.cpu_taken, then.daemon_running) == (1, None)
+    assert read_wait(past, 2).lines[-1] == [("it was ready; what it waited for then is not on record", "")]
+    assert read_forecast(past).forecast.empty is None
+    past.close()

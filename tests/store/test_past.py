@@ -10,7 +10,7 @@ from unittest import mock
 
 import pytest
 
-from store import jobs, lifecycle, machine, metrics, queue, records, results, slurm, tree, wishes
+from store import groups, jobs, lifecycle, machine, metrics, queue, records, results, slurm, tree, wishes
 from store.database import Database, StoreError, open_database
 from store.experiments import NewJob
 from store.filter_language import parse
@@ -373,3 +373,21 @@ def test_what_slurm_said_last_is_not_said_of_before(database, monkeypatch):
         assert jobs.get_job(past, 1).reason == "claimed"
         past.seek(clock.now + 1)
         assert jobs.get_job(past, 1).reason is None
+
+
+def test_the_daemon_is_known_from_its_start_on_and_without_what_blocked_its_cards(database, monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(time, "time", clock)
+    machine.announce(database, 3, [{"uuid": "GPU-a", "name": "H200", "blocked": "somebody computes on it"}])
+    groups.set_group(database, "big", slots=2)
+    clock.now += 100
+    machine.take_leave(database)
+    with closing(Past(database, START - 1)) as past:
+        assert machine.get_daemon(past) is None
+        past.seek(START + 50)
+        daemon = machine.get_daemon(past)
+        assert (daemon.cpu_slots, daemon.gpus) == (3, [{"uuid": "GPU-a", "name": "H200"}])
+        assert daemon.stopped_at is None
+        assert groups.list_groups(past) == []
+        past.seek(START + 100)
+        assert machine.get_daemon(past).stopped_at == START + 100
