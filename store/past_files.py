@@ -58,14 +58,19 @@ def progress_at(run_dir: Path, moment: float) -> dict[str, Any] | None:
 
 
 def _columns(event: dict[str, Any]) -> dict[str, Any]:
-    names = {"done": "done", "total": "total", "unit": "unit", "at": "time"}
-    return {f"progress_{column}": event.get(name) for column, name in names.items()}
+    numbers = {"progress_done": "done", "progress_total": "total", "progress_at": "time"}
+    columns: dict[str, Any] = {"progress_unit": event.get("unit")}
+    return columns | {name: _number(event.get(key)) for name, key in numbers.items()}
 
 
 def _time_of_event(line: bytes) -> float | None:
     event = _event(line)
-    time = event.get("time") if event else None
-    return float(time) if isinstance(time, int | float) else None
+    return _number(event.get("time")) if event else None
+
+
+def _number(value: object) -> float | None:
+    """Programs of people write events too: what is no number there must not keep the past from being read."""
+    return float(value) if isinstance(value, int | float) else None
 
 
 def _event(line: bytes) -> dict[str, Any] | None:
