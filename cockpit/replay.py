@@ -107,8 +107,8 @@ class Replay(App[None]):
         self._go(lambda database, shown: None)
 
     def _go(self, find: Find) -> None:
-        if any(not getattr(screen, "has_history", True) for screen in self.screen_stack):
-            self.post_message(WishRefused("what this screen shows has no history: leave it first"))
+        if any(not getattr(screen, "follows_moment", True) for screen in self.screen_stack):
+            self.post_message(WishRefused("this screen stays at its moment: leave it first"))
         else:
             self._search(find, [one.job_id for one in self.screen_stack if isinstance(one, JobScreen)])
 

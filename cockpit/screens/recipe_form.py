@@ -29,7 +29,7 @@ from store.database import Database
 class RecipeForm(Screen[list[str] | None]):
     """Answers the changes to submit, as `--set` has them; None where the person went back."""
 
-    has_history = False
+    follows_moment = False
     CSS_PATH = "recipe_form.tcss"
     BINDINGS: ClassVar[list[BindingType]] = named(
         "form",

@@ -12,6 +12,7 @@ from cockpit.__main__ import cli
 from cockpit.app import run
 from cockpit.feed import Feed
 from cockpit.reads import read_forecast, read_slots, read_wait
+from cockpit.screens.report import ReportScreen
 from engines.recipe.errors import RecipeError
 from store import jobs
 from store.past import Past
@@ -326,3 +327,15 @@ def test_the_line_on_top_counts_what_it_counted_then(night, database, monkeypatc
     assert read_wait(past, 2).lines[-1] == [("it was ready; what it waited for then is not on record", "")]
     assert read_forecast(past).forecast.empty is None
     past.close()
+
+
+def test_a_report_of_the_past_is_of_its_moment_and_stays_there(night, visit):
+    async def scenario(person):
+        await go_to(person, "job 1 end")
+        await person.sees("THE PAST", "base")
+        person.app.push_screen(ReportScreen(person.app.feed, 1))
+        await person.until(lambda: isinstance(person.app.screen, ReportScreen))
+        await person.press("left_curly_bracket")
+        await person.sees("this screen stays at its moment", "2026-11-20 04:00:00")
+
+    visit(scenario, size=(110, 30))
