@@ -56,6 +56,9 @@ class LazyGroup(click.Group):
     "--low-bandwidth", is_flag=True, help="Open it for a slow line: at most 1 KiB/s, with a meter of it."
 )
 @click.option(
+    "--at", metavar="MOMENT", help="Open it on the past: -2h, 03:00, '2026-11-20 03:00' or 'job 12 end'."
+)
+@click.option(
     "--plain",
     is_flag=True,
     help="A prompt in words instead, for screen readers; TUNEDECK_PLAIN=1 does the same.",
@@ -66,15 +69,17 @@ class LazyGroup(click.Group):
     help="How much that prompt says unasked; events by default.",
 )
 @click.pass_context
-def cli(context: click.Context, read_only: bool, low_bandwidth: bool, plain: bool, say: str | None) -> None:
+def cli(
+    context: click.Context, read_only: bool, low_bandwidth: bool, at: str | None, plain: bool, say: str | None
+) -> None:
     """Queue and watch LLM post-training experiments, and find out whether B is really better than A.
 
     Without a command, opens the terminal UI.
     """
     if context.invoked_subcommand is not None:
-        if read_only or low_bandwidth or plain or say:
+        if read_only or low_bandwidth or at or plain or say:
             raise click.UsageError(
-                "--read-only, --low-bandwidth, --plain and --say are for the terminal UI\nhint: leave the command out"
+                "--read-only, --low-bandwidth, --at, --plain and --say are for the terminal UI\nhint: leave the command out"
             )
         if is_plain():
             _speak(context)
@@ -82,13 +87,15 @@ def cli(context: click.Context, read_only: bool, low_bandwidth: bool, plain: boo
     elif plain or (is_plain() and "TEXTUAL_DRIVER" not in os.environ):
         from cockpit.plain.shell import open_shell
 
+        if at:
+            raise click.UsageError("--at is for the drawn cockpit\nhint: leave --plain or TUNEDECK_PLAIN out")
         open_shell(carry_out, read_only=read_only, verbosity=say or "events")
     elif say:
         raise click.UsageError("--say goes with --plain")
     else:
         from cockpit.cli.ui import open_cockpit
 
-        open_cockpit(read_only, low_bandwidth)
+        open_cockpit(read_only, low_bandwidth, at)
 
 
 def _speak(context: click.Context) -> None:

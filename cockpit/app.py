@@ -6,10 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from textual import work
-from textual.app import App
 from textual.binding import Binding, BindingType
-from textual.message import Message
 from textual.reactive import reactive
 from textual.theme import Theme
 
@@ -18,6 +15,7 @@ from cockpit.ascii_filter import AsciiFilter
 from cockpit.cell_diff import CellDiff
 from cockpit.feed import POLL_SECONDS, Feed
 from cockpit.glyphs import ascii_only
+from cockpit.granting import Granting
 from cockpit.keymap import KEYMAP_FILE, named, read_keymap
 from cockpit.messages import (
     ChooseRecipe,
@@ -29,23 +27,18 @@ from cockpit.messages import (
     ReadRecovered,
     Slots,
     SlotsRead,
-    Wish,
-    WishGranted,
-    WishRefused,
     WithResults,
 )
 from cockpit.meter import Meter
+from cockpit.moments import moment_of
 from cockpit.palette import KeyCommands, ThemeCommands
-from cockpit.plain_text import plain_line, plain_lines
 from cockpit.reads import read_slots
 from cockpit.screens.help import HelpScreen, help_groups
 from cockpit.screens.job import JobScreen
 from cockpit.screens.queue import QueueScreen
 from cockpit.theme_files import read_themes
 from cockpit.view_state import ViewState
-from engines.recipe.errors import RecipeError
-from store import machine
-from store.database import Database, StoreError, open_database
+from store.database import Database, open_database
 from store.machine import daemon_is_running
 
 LOW_BANDWIDTH_POLL_SECONDS = 4.0
@@ -53,23 +46,32 @@ LOW_BANDWIDTH_POLL_SECONDS = 4.0
 METER_SECONDS = 5.0
 
 
-def run(home: Path, *, read_only: bool = False, low_bandwidth: bool = False) -> None:
-    """Opens the cockpit on a home directory and returns when the user quits. RecipeError where keymap or themes are wrong."""
+def run(home: Path, *, read_only: bool = False, low_bandwidth: bool = False, at: str | None = None) -> None:
+    """Opens the cockpit on a home directory, and where `at` says so on its past; returns when the user quits.
+
+    RecipeError where keymap, themes or the moment are wrong.
+    """
     keymap, own_themes = read_keymap(home / KEYMAP_FILE), read_themes(home)
     database = open_database(home)
     # A key is answered while the feed reads: the interpreter's 5 ms between threads add up to what one can feel.
     sys.setswitchinterval(0.001)
     try:
+        moment = None if at is None else moment_of(at, database)
         cockpit = Cockpit(
-            database, read_only=read_only, low_bandwidth=low_bandwidth, keymap=keymap, own_themes=own_themes
+            database,
+            read_only=read_only,
+            low_bandwidth=low_bandwidth,
+            keymap=keymap,
+            own_themes=own_themes,
+            moment=moment,
         )
         cockpit.run()
     finally:
         database.close()
 
 
-class Cockpit(App[None]):
-    """Holds the feed, opens screens, and passes wishes on to the store."""
+class Cockpit(Granting):
+    """Holds the feed and opens screens."""
 
     TITLE = "tunedeck"
     CSS_PATH = "cockpit.tcss"
@@ -107,6 +109,7 @@ class Cockpit(App[None]):
         low_bandwidth: bool = False,
         keymap: Mapping[str, str] | None = None,
         own_themes: Sequence[Theme] = (),
+        moment: float | None = None,
     ) -> None:
         # Under NO_COLOR Textual drops colours only where it leaves them to the terminal, and asks once, here.
         super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
@@ -116,11 +119,13 @@ class Cockpit(App[None]):
         self.view_state = ViewState(database.home)
         self.read_only = read_only
         self.home = database.home
-        self._database = database
+        self.present = database
+        self._starts_at = moment
         self._poll_seconds = poll_seconds
         self._own_themes = own_themes
         self._starts_with_low_bandwidth = low_bandwidth
-        self.set_keymap(dict(keymap or {}))
+        self.keymap_given = dict(keymap or {})
+        self.set_keymap(self.keymap_given)
         # Movement costs bytes and says nothing.
         self.animation_level = "none"
         if ascii_only():
@@ -135,12 +140,11 @@ class Cockpit(App[None]):
             self._cells.attach(self._driver)
         self.set_interval(METER_SECONDS, self._measure)
         self.low_bandwidth = self._starts_with_low_bandwidth
+        if self._starts_at is not None:
+            self.arrive(self._starts_at)
         self.push_screen(QueueScreen(self.feed, self.view_state))
-        self.feed.watch(self, read_slots, lambda: daemon_is_running(self._database.home))
+        self.feed.watch(self, read_slots, lambda: daemon_is_running(self.home))
         self.run_worker(self.feed.run, thread=True, group="feed")
-
-    def on_unmount(self) -> None:
-        self.feed.stop()
 
     def _theme_left(self) -> str:
         left = self.view_state.of("app").get("theme")
@@ -195,46 +199,20 @@ class Cockpit(App[None]):
     def on_open_groups(self, message: OpenGroups) -> None:
         from cockpit.screens.groups import GroupsScreen
 
-        self.push_screen(GroupsScreen(self.feed))
+        if self.is_now():
+            self.push_screen(GroupsScreen(self.feed))
 
     def action_machine(self) -> None:
         from cockpit.screens.machine import MachineScreen
 
-        if not any(isinstance(screen, MachineScreen) for screen in self.screen_stack):
+        if self.is_now() and not any(isinstance(screen, MachineScreen) for screen in self.screen_stack):
             self.push_screen(MachineScreen(self.feed))
 
     def on_choose_recipe(self, message: ChooseRecipe) -> None:
         from cockpit.screens.recipes import RecipesScreen
 
-        self.push_screen(RecipesScreen())
-
-    def on_wish(self, message: Wish) -> None:
-        if self.read_only:
-            self.post_message(WishRefused("this cockpit only looks: it was opened with --read-only"))
-        else:
-            self._grant(message)
-
-    @work(thread=True, group="wishes", exit_on_error=False)
-    def _grant(self, wish: Wish) -> None:
-        """Writes a wish down. Whatever the store says against it is told to the user, and the cockpit goes on."""
-        reply: Message
-        try:
-            reply = WishGranted(wish.act(self._database))
-        except (StoreError, RecipeError) as error:
-            reply = WishRefused(str(error))
-        except Exception as error:
-            # A locked database or a full disk: the user is told, and can try again.
-            reply = WishRefused(f"{type(error).__name__}: {error}")
-        machine.nudge(self._database.home)
-        self.feed.look_now()
-        self.post_message(reply)
-
-    def on_wish_granted(self, message: WishGranted) -> None:
-        self.notify(plain_line(message.text), timeout=3, markup=False)
-
-    def on_wish_refused(self, message: WishRefused) -> None:
-        text = "\n".join(plain_lines(message.text))
-        self.notify(text, severity="error", timeout=10, markup=False)
+        if self.is_now():
+            self.push_screen(RecipesScreen())
 
     def action_help(self) -> None:
         if not isinstance(self.screen, HelpScreen):
@@ -243,9 +221,11 @@ class Cockpit(App[None]):
     def action_start_daemon(self) -> None:
         from cockpit.screens.daemon_wishes import start
 
-        start(self, self.slots)
+        if not self.refuses():
+            start(self, self.slots)
 
     def action_stop_daemon(self) -> None:
         from cockpit.screens.daemon_wishes import ask_to_stop
 
-        ask_to_stop(self, self.slots)
+        if not self.refuses():
+            ask_to_stop(self, self.slots)

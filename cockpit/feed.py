@@ -68,21 +68,27 @@ class Feed:
         self._hurried = True
         self._wake.set()
 
+    def show(self, database: Database) -> None:
+        """Reads from this view of the store, and at once: from another one, or from another moment of the same."""
+        self.database = database
+        self._wake.set()
+
     def stop(self) -> None:
         self._stopped = True
         self._wake.set()
 
     def run(self) -> None:
         while not self._stopped:
+            database = self.database
             try:
-                with self.database.changes() as version:
-                    self._follow(version)
+                with database.changes() as version:
+                    self._follow(database, version)
             except Exception as error:
                 self._report(error)
                 self._wait()
 
-    def _follow(self, version: Callable[[], int]) -> None:
-        while not self._stopped:
+    def _follow(self, database: Database, version: Callable[[], float]) -> None:
+        while not self._stopped and self.database is database:
             with self._lock:
                 watches = list(self._watches.values())
             number = version()
@@ -91,19 +97,20 @@ class Feed:
                 for watch in watches:
                     watch.not_before = 0.0
             for watch in watches:
-                self._look(watch, number)
+                self._look(database, watch, number)
             if self._failing and all(watch.told is not None for watch in watches):
                 self._failing = False
                 self._app.post_message(ReadRecovered())
             self._wait()
 
-    def _look(self, watch: _Watch, number: int) -> None:
+    def _look(self, database: Database, watch: _Watch, number: float) -> None:
         try:
             seen = (number, watch.stamp() if watch.stamp else None)
-            if seen == watch.seen or time.monotonic() < watch.not_before:
+            # The past is looked at once a step, so that no look at it may be left for later.
+            if seen == watch.seen or (database.moment is None and time.monotonic() < watch.not_before):
                 return
             began = time.thread_time()
-            message = watch.read(self.database)
+            message = watch.read(database)
             watch.not_before = time.monotonic() + (time.thread_time() - began) / LARGEST_SHARE
         except Exception as error:
             # Whatever a read meets (a full disk, a vanished directory) is shown, and tried again at the next round.
@@ -121,5 +128,6 @@ class Feed:
             self._app.post_message(ReadFailed(f"{type(error).__name__}: {error}"))
 
     def _wait(self) -> None:
-        self._wake.wait(self.poll_seconds)
+        # The past changes when somebody steps, and not by itself.
+        self._wake.wait(self.poll_seconds if self.database.moment is None else None)
         self._wake.clear()

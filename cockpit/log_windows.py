@@ -45,14 +45,18 @@ class Stretch:
     dropped: bool
 
 
-def read_window(path: Path, place: int | None) -> tuple[list[LogLine], int]:
-    """The lines around a byte offset (None: the last ones), and the size of the log. No log is an empty one."""
+def read_window(path: Path, place: int | None, known: int | None = None) -> tuple[list[LogLine], int]:
+    """The lines around a byte offset (None: the last ones), and the size of the log. No log is an empty one.
+
+    With `known`, as if the log ended behind so many bytes.
+    """
     try:
         file = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
         return [], 0
     try:
         size = os.lseek(file, 0, os.SEEK_END)
+        size = size if known is None else min(size, known)
         stretches = stretches_of(file, size)
         if not size:
             return [], 0

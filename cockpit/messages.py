@@ -104,7 +104,8 @@ class Slots:
     cpu_slots: int
     gpus: tuple[int | None, ...]
     """For each GPU, the job that holds it."""
-    daemon_running: bool
+    daemon_running: bool | None
+    """None where it is not known, in the past."""
     daemon_pid: int | None
 
     def count(self, *statuses: Status) -> int:
@@ -204,6 +205,8 @@ class LogRead(Message):
     place: int | None
     lines: list[LogLine]
     size: int
+    unknown: str = ""
+    """Of a past moment, what cannot be told, in words."""
 
 
 @dataclass

@@ -1,6 +1,5 @@
 """What each screen shows, read from the store: plain functions from a database to a message. The feed calls them."""
 
-import time
 from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from cockpit.checkpoints import read_checkpoints
 from cockpit.figures import Pace
 from cockpit.forecast import Forecast, forecast
 from cockpit.health_reads import HealthCheck
+from cockpit.log_times import size_at
 from cockpit.log_windows import read_window
 from cockpit.messages import (
     CurvesRead,
@@ -44,7 +44,7 @@ def read_slots(database: Database) -> SlotsRead:
     held = machine.reservations(database)
     owners = {owner.job_id for on_card in held.values() for owner in on_card}
     active = sum(counts.get(status, 0) for status in ACTIVE) - sum(slurm.count_active(database).values())
-    running = machine.daemon_is_running(database.home)
+    running = _daemon_runs(database, daemon)
     return SlotsRead(
         Slots(
             counts=tuple(sorted(counts.items())),
@@ -55,6 +55,13 @@ def read_slots(database: Database) -> SlotsRead:
             daemon_pid=daemon.pid if daemon and running else None,
         )
     )
+
+
+def _daemon_runs(database: Database, daemon: machine.Daemon | None) -> bool | None:
+    """Whether one runs, or ran at the past moment; None where that is not known."""
+    if database.moment is None:
+        return machine.daemon_is_running(database.home)
+    return None if daemon is None else daemon.stopped_at is None
 
 
 def _holder(on_card: list[machine.Reservation]) -> int | None:
@@ -77,11 +84,13 @@ def read_queue(database: Database, pace: Pace, view: QueueView, offset: int, lim
 
 
 def read_forecast(database: Database) -> ForecastRead:
+    if database.moment is not None:
+        return ForecastRead(Forecast(why="for this is the past"))
     daemon = machine.get_daemon(database)
     if daemon is None or not machine.daemon_is_running(database.home):
         return ForecastRead(Forecast(why="no daemon is running"))
     cards = sum("blocked" not in gpu for gpu in daemon.gpus)
-    return ForecastRead(forecast(read_workload(database), daemon.cpu_slots, cards, time.time()))
+    return ForecastRead(forecast(read_workload(database), daemon.cpu_slots, cards, database.now()))
 
 
 def read_wait(database: Database, job_id: int) -> PanelRead:
@@ -107,7 +116,7 @@ def read_job(database: Database, pace: Pace, health: HealthCheck, job_id: int) -
     series = metrics.list_series(database, [job_id])
     warning = results.newest_warning(database, job_id, since=job.started_at or 0.0)
     scores = results.list_scores(database, [job_id])
-    has_samples = rollout_file(database.run_dir(job_id)) is not None
+    has_samples = _as_it_was(database, rollout_file(database.run_dir(job_id)))
     found = health.judge(database, job, series)
     return JobRead(job, left, waits_for, series, scores, warning, found, has_samples)
 
@@ -146,13 +155,16 @@ def read_history(database: Database, job_id: int) -> HistoryRead:
 
 
 def read_results(database: Database, job_id: int) -> ResultsRead:
-    scores = results.list_scores(database, [job_id])
+    scores, run_dir = results.list_scores(database, [job_id]), database.run_dir(job_id)
+    maps, cosines, told = (
+        _as_it_was(database, run_dir / name) for name in (heat_maps.FILE, cosine_map.FILE, studies.FILE)
+    )
     return ResultsRead(
         scores,
         results.list_artifacts(database, job_id),
-        heat_maps.read_heat_maps(database.run_dir(job_id)),
-        cosine_map.read_cosine_map(database.run_dir(job_id)),
-        studies.read_studies(database.run_dir(job_id)),
+        heat_maps.read_heat_maps(run_dir) if maps else [],
+        cosine_map.read_cosine_map(run_dir) if cosines else None,
+        studies.read_studies(run_dir) if told else [],
         read_checkpoints(database, job_id),
         rounds_from({score.name: score for score in scores}),
     )
@@ -166,12 +178,23 @@ def read_recipe(database: Database, job_id: int) -> RecipeRead:
 
 
 def read_sample(database: Database, run_dir: Path, index: int | None) -> RolloutRead:
-    return RolloutRead(read_rollout(run_dir, index))
+    return RolloutRead(read_rollout(run_dir, index) if _as_it_was(database, rollout_file(run_dir)) else None)
 
 
-def read_log(path: Path, place: int | None) -> LogRead:
+def read_log(database: Database, path: Path, place: int | None) -> LogRead:
     """The lines of a log around a byte offset, or its last ones (None), however long it is."""
-    return LogRead(place, *read_window(path, place))
+    if database.moment is None:
+        return LogRead(place, *read_window(path, place))
+    known, unknown = size_at(path, database.moment)
+    return LogRead(place, *read_window(path, place, known), unknown)
+
+
+def _as_it_was(database: Database, path: Path | None) -> bool:
+    """Whether a file is there, and as it was: one that has changed since a past moment says nothing of it."""
+    try:
+        return path is not None and (database.moment is None or path.stat().st_mtime <= database.moment)
+    except FileNotFoundError:
+        return False
 
 
 def file_stamp(*paths: Path) -> Callable[[], Hashable]:

@@ -25,13 +25,15 @@ def explain_wait(database: Database, job: Job) -> str:
     if job.status is Status.BLOCKED:
         waits_for = [n for n, _ in jobs.needs_of(database, job.id) if n.status is not Status.SUCCEEDED]
         return "it needs " + ", ".join(f"`{n.name}` (job {n.id}, {n.status})" for n in waits_for)
+    if database.moment is not None:
+        return "it was ready; what it waited for then is not on record"
     if not machine.daemon_is_running(database.home):
         return "no daemon is running; `tunedeck up` starts one"
-    return _its_time(job) or _its_group(database, job) or _its_place(database, job)
+    return _its_time(job, database.now()) or _its_group(database, job) or _its_place(database, job)
 
 
-def _its_time(job: Job) -> str | None:
-    if job.not_before is None or job.not_before <= time.time():
+def _its_time(job: Job, now: float) -> str | None:
+    if job.not_before is None or job.not_before <= now:
         return None
     at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(job.not_before))
     return f"it starts at {at}" + (f" ({job.reason})" if job.reason else "")

@@ -7,6 +7,7 @@ Reads are short, so that they never hold back a checkpoint of the write-ahead lo
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -45,6 +46,15 @@ class Database:
         self._engine = engine
         self._journal = journal.Journal(home)
 
+    @property
+    def moment(self) -> float | None:
+        """The past moment that is read, in Unix seconds; None for the present."""
+        return None
+
+    def now(self) -> float:
+        """Unix seconds from which reads count ages."""
+        return time.time()
+
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A short read: everything inside sees one moment."""
@@ -53,7 +63,9 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A write transaction: commits at the end, rolls back on an exception."""
+        """A write transaction: commits at the end, rolls back on an exception. The past is not written to."""
+        if self.moment is not None:
+            raise StoreError("the past cannot be changed\nhint: return to now first")
         with (
             self._explained(),
             self._engine.connect().execution_options(write=True) as connection,
@@ -77,7 +89,7 @@ class Database:
             raise StoreError(f"{path}: {error.orig}") from error
 
     @contextmanager
-    def changes(self) -> Iterator[Callable[[], int]]:
+    def changes(self) -> Iterator[Callable[[], float]]:
         """Gives a function whose result differs after any commit by anyone; asking costs microseconds."""
         with self._engine.connect() as connection:
             cursor = connection.connection.cursor()
@@ -108,7 +120,7 @@ def open_database(home: Path | None = None, file: Path | None = None) -> Databas
     path = file or paths.database(home)
     if file is None:
         _refuse_in_recovery(home)
-    engine = _engine(path)
+    engine = make_engine(path)
     try:
         if _revision(path) != REVISION:
             _migrate(home, path, engine)
@@ -130,9 +142,10 @@ def _refuse_in_recovery(home: Path) -> None:
         )
 
 
-def _engine(path: Path) -> Engine:
+def make_engine(path: Path, mode: str = "rw") -> Engine:
+    """Connections to a database file; `mode` is SQLite's, `ro` for those that never write."""
     # `rw` makes no file: where a damaged one was set aside, an empty one would look like a lost queue.
-    url = URL.create("sqlite", database=f"file:{quote(str(path))}", query={"mode": "rw", "uri": "true"})
+    url = URL.create("sqlite", database=f"file:{quote(str(path))}", query={"mode": mode, "uri": "true"})
     engine = create_engine(
         url,
         connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "isolation_level": None, "check_same_thread": False},

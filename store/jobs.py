@@ -1,6 +1,5 @@
 """Jobs as the rest of Tunedeck reads them."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -73,7 +72,7 @@ def list_jobs(
     """
     query = _job_query()
     if where != EVERYTHING:
-        query = query.where(condition(where, time.time()))
+        query = query.where(condition(where, database.now()))
     if statuses:
         query = query.where(jobs.c.status.in_(statuses))
     if isinstance(experiment, int):

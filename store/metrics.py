@@ -149,7 +149,7 @@ def append(
                 for i, (step, value, logged_at) in enumerate(new)
             ],
         )
-        _roll_up(connection, series_id, count, count + len(new))
+        roll_up(connection, series_id, count, count + len(new))
         step, value, _ = new[-1]
         connection.execute(
             series.update()
@@ -213,7 +213,8 @@ _LEVEL_ROWS = {
 }
 
 
-def _roll_up(connection: Connection, series_id: int, old_count: int, new_count: int) -> None:
+def roll_up(connection: Connection, series_id: int, old_count: int, new_count: int) -> None:
+    """Fills the buckets that a series of `new_count` points completes and one of `old_count` did not."""
     level = 1
     while True:
         start, end = old_count // FAN_OUT**level, new_count // FAN_OUT**level

@@ -3,7 +3,6 @@
 Ten thousand jobs cost what the visible ones cost: the page is cut out first, scores are looked up for its rows only.
 """
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -72,7 +71,7 @@ def read_rows(
     ids: Sequence[int] = (),
 ) -> tuple[int, list[JobRow]]:
     """How many jobs match, and the rows from `offset` on."""
-    now = time.time()
+    now = database.now()
     if where == EVERYTHING and sort == ACTIVITY and not ids:
         return _by_activity(database, offset, -1 if limit is None else limit)
     matching = matching_ids(where, now)
@@ -106,7 +105,7 @@ _COUNTS = select(jobs.c.status, func.count()).group_by(jobs.c.status)
 
 def read_ids(database: Database, where: Node, *, experiment_id: int | None = None) -> list[int]:
     """Every job that matches, or those of one experiment, by id."""
-    query = matching_ids(where, time.time()).order_by(jobs.c.id)
+    query = matching_ids(where, database.now()).order_by(jobs.c.id)
     if experiment_id is not None:
         query = query.where(jobs.c.experiment_id == experiment_id)
     with database.read() as connection:

@@ -17,6 +17,8 @@ from store.moves import log_transition
 from store.schema import FINAL, artifacts, examples, jobs, messages, scores
 
 Event = dict[str, Any]
+RESUMES = "resumes from step "
+"""How the message begins of an attempt that goes on from a checkpoint."""
 
 
 def record(
@@ -126,7 +128,7 @@ def _message(connection: Connection, job_id: int, event: Event) -> None:
     if hint := event.get("hint"):
         text += f"\nhint: {hint}"
     if event["kind"] == "started" and event.get("resume_step") is not None:
-        text = f"resumes from step {event['resume_step']}"
+        text = f"{RESUMES}{event['resume_step']}"
     level = event.get("level") or ("error" if event["kind"] == "failed" else "info")
     connection.execute(
         messages.insert().values(

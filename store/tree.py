@@ -4,7 +4,6 @@ Lines are numbered as if all of them were there; a window of them is read. Only 
 their best score looked up, and only jobs inside of it become rows.
 """
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -83,7 +82,7 @@ def read_tree(
     offset: int = 0, limit: int = 300,
 ) -> tuple[int, int, list[TreeRow]]:  # fmt: skip
     """How many lines there are, how many jobs match, and the lines from `offset` on."""
-    now = time.time()
+    now = database.now()
     with database.read() as connection:
         counted = _count(connection, where, sort, now)
         heights = [1 + one.jobs * folds.is_open(one.id) for one in counted]

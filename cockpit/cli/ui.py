@@ -5,8 +5,8 @@ import click
 from cockpit.cli.output import json_option, narrate, print_json
 
 
-def open_cockpit(read_only: bool, low_bandwidth: bool) -> None:
-    """Opens the TUI, starting a daemon if none runs; a read-only one starts nothing."""
+def open_cockpit(read_only: bool, low_bandwidth: bool, at: str | None = None) -> None:
+    """Opens the TUI, starting a daemon if none runs; one that only looks, or looks back, starts nothing."""
     import os
     import sys
 
@@ -18,11 +18,11 @@ def open_cockpit(read_only: bool, low_bandwidth: bool) -> None:
     if not (sys.stdin.isatty() and sys.stdout.isatty()) and "TEXTUAL_DRIVER" not in os.environ:
         raise StoreError("the terminal UI needs a terminal\nhint: `tunedeck --help` lists the commands")
     database = open_database()
-    if not read_only and not machine.daemon_is_running(database.home):
+    if not read_only and at is None and not machine.daemon_is_running(database.home):
         start_daemon(database)
     from cockpit.app import run
 
-    run(database.home, read_only=read_only, low_bandwidth=low_bandwidth)
+    run(database.home, read_only=read_only, low_bandwidth=low_bandwidth, at=at)
 
 
 @click.command()

@@ -41,6 +41,7 @@ class CompletionView(TextView):
 class ExamplesScreen(Screen[None]):
     """One question at a time, of the case that is chosen and of those that are sought."""
 
+    follows_moment = False
     CSS_PATH = "examples.tcss"
     BINDINGS: ClassVar[list[BindingType]] = named(
         "examples",

@@ -39,6 +39,7 @@ _WIDTHS = (9, 28, 18, 30)
 class GroupsScreen(Screen[None]):
     """A line for each; keys act on the one under the cursor."""
 
+    follows_moment = False
     CSS_PATH = "groups.tcss"
     BINDINGS: ClassVar[list[BindingType]] = named(
         "groups",

@@ -151,6 +151,10 @@ class JobScreen(Screen[None]):
             await self._draw_charts(self._read)
 
     @property
+    def job_id(self) -> int:
+        return self._job_id
+
+    @property
     def _pane(self) -> Widget:
         """What the chosen tab shows."""
         return self.query_one(f"#{self._tab}")

@@ -28,6 +28,7 @@ from store.database import StoreError
 class JobDiffScreen(Screen[None]):
     """Only what differs is shown; a model and the one it is compared with."""
 
+    follows_moment = False
     CSS_PATH = "job_diff.tcss"
     BINDINGS: ClassVar[list[BindingType]] = named(
         "differences",

@@ -30,6 +30,7 @@ _SHOWN = 6
 class MachineScreen(Screen[None]):
     """Read once a second; drawn when something that is shown has changed."""
 
+    follows_moment = False
     CSS_PATH = "machine.tcss"
     BINDINGS: ClassVar[list[BindingType]] = named(
         "machine",

@@ -29,6 +29,7 @@ from store.database import Database
 class RecipeForm(Screen[list[str] | None]):
     """Answers the changes to submit, as `--set` has them; None where the person went back."""
 
+    follows_moment = False
     CSS_PATH = "recipe_form.tcss"
     BINDINGS: ClassVar[list[BindingType]] = named(
         "form",

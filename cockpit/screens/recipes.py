@@ -35,6 +35,7 @@ from engines.recipe.errors import RecipeError
 class RecipesScreen(Screen[None]):
     """A list to the left; to the right the jobs that the recipe stands for, how long they may take, and its text."""
 
+    follows_moment = False
     CSS_PATH = "recipes.tcss"
     BINDINGS: ClassVar[list[BindingType]] = named(
         "recipes",

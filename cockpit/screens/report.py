@@ -35,6 +35,7 @@ from store.database import Database, StoreError
 class ReportScreen(Screen[None]):
     """Works while jobs still run: what is missing is said. It is read when it opens, and again by key."""
 
+    follows_moment = False
     CSS_PATH = "report.tcss"
     BINDINGS: ClassVar[list[BindingType]] = named(
         "report",

@@ -82,6 +82,8 @@ class SearchableLog(LogView):
         self.draw()
 
     def _tell_found(self, found: tuple[int, int] | None, forwards: bool) -> None:
+        if found and self._unknown and found[0] >= (self._bytes or 0):
+            found = None  # it was written after the past moment that is shown
         self.note = f"`{self._text}` at byte {found[0]:,}" if found else (
             f"`{self._text}` is not {'below' if forwards else 'above'}"
         )  # fmt: skip

@@ -64,11 +64,13 @@ class LogView(Widget, can_focus=True):
         self._drawn: list[list[Cell]] = []
         self.pattern: Any = None
         """What stands out in the lines."""
+        self._unknown = ""
+        """What cannot be told of the log of a past moment."""
         self.note = ""
         """What the status line says beside the place."""
 
     def watch_feed(self) -> None:
-        read = partial(_read, path=self._path, place=self._place)
+        read = partial(read_log, path=self._path, place=self._place)
         self._feed.watch(self, read, file_stamp(self._path))
 
     def unwatch_feed(self) -> None:
@@ -95,7 +97,7 @@ class LogView(Widget, can_focus=True):
             return  # asked for before the person went elsewhere
         top, row = (self._place or 0, 0) if self._jumped else (self.top, self._row_in_line)
         self._jumped = False
-        self._lines, self._bytes = read.lines, read.size
+        self._lines, self._bytes, self._unknown = read.lines, read.size, read.unknown
         self._lay_out(top, row)
 
     def jump(self, place: int) -> None:
@@ -193,7 +195,7 @@ class LogView(Widget, can_focus=True):
         shown = self._rows[self._first : self._first + self._height]
         lines = [self._painted(text, self._lines[number]) for number, text in shown]
         if not self._bytes:
-            lines = [[("The worker has not printed anything yet.", "muted")]]
+            lines = [[(self._unknown or "The worker has not printed anything yet.", "muted")]]
         lines += [[] for _ in range(self._height - len(lines))]
         lines.append([(fit(self._status(len(shown)), self.size.width), "status")])
         regions = changed_regions(self._drawn, lines)
@@ -221,6 +223,7 @@ class LogView(Widget, can_focus=True):
         facts = [
             f" {share}  {'follows' if self.follows else 'stays'}",
             self.note,
+            self._unknown,
             "" if self._wraps else f"cut from column {self._shift + 1}",
             f"bytes {first:,}-{last:,} of {self._bytes:,}",
         ]
@@ -228,10 +231,6 @@ class LogView(Widget, can_focus=True):
 
     def _style_of(self, paint: str) -> Style:
         return self.get_component_rich_style(f"log-view--{paint}") if paint else self.visual_style.rich_style
-
-
-def _read(database: object, path: Path, place: int | None) -> LogRead:
-    return read_log(path, place)
 
 
 def pieces(text: str, width: int) -> list[str]:

@@ -6,6 +6,7 @@ from textual.widgets import Static
 
 from cockpit.glyphs import STATUS_GLYPHS
 from cockpit.messages import Slots
+from cockpit.widgets.replay_bar import ReplayBar
 from store.schema import ACTIVE, WAITING, Status
 
 _BRAND = ("tunedeck", "bold $primary")
@@ -19,6 +20,7 @@ class SlotBar(Static):
         super().__init__("", markup=False)
 
     def on_mount(self) -> None:
+        self.screen.mount(ReplayBar(), after=self)
         for name in ("slots", "low_bandwidth", "bytes_a_second"):
             self.watch(self.app, name, self._show, init=False)
         self._show()
@@ -84,6 +86,8 @@ def _machine(slots: Slots, boxes: bool, loose: bool) -> list[tuple[str, str]]:
         parts.append((f"GPU {_taken(taken, len(slots.gpus), boxes)}{gap}", "$foreground"))
     if slots.daemon_running:
         parts.append(("● daemon", "$success"))
+    elif slots.daemon_running is None:
+        parts.append(("? daemon", "$foreground 60%"))
     else:
         parts.append(("○ no daemon: D starts it" if loose else "○ no daemon: D", "bold $warning"))
     return parts

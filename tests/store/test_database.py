@@ -62,11 +62,11 @@ def test_an_upgrade_keeps_the_queue_and_who_holds_which_card(home: Path) -> None
     from alembic.config import Config
 
     from store import lifecycle, machine
-    from store.database import _engine
+    from store.database import make_engine
 
     paths.create(home)
     paths.database(home).touch()
-    engine, config = _engine(paths.database(home)), Config()
+    engine, config = make_engine(paths.database(home)), Config()
     config.set_main_option("script_location", "store:migrations")
     job = "INSERT INTO jobs (id, experiment_id, name, engine, recipe, status, priority, held, cancel_requested, gpus,"
     job += " retries_left, attempt, created_at, events_offset, unreadable_lines) VALUES "
