@@ -127,7 +127,7 @@ class Cockpit(App[None]):
             self._filters.append(AsciiFilter())
 
     def on_mount(self) -> None:
-        for theme in (themes.DARK, themes.LIGHT, *self._own_themes):
+        for theme in (*themes.OURS, *self._own_themes):
             self.register_theme(theme)
         self.theme = themes.NO_COLOR if self.no_color else self._theme_left()
         if self._driver is not None:

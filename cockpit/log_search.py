@@ -1,26 +1,26 @@
 """Looking for a regular expression in a log of any size, forwards or backwards, block by block."""
 
 import os
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from cockpit.log_windows import Stretch, end_of, start_before, stretches_of
+from store.patterns import asks_for_capitals, compiled
 
 _BLOCK = 1 << 20
 _OVERLAP = 1 << 16
 """A match that is longer may be missed where it crosses a block."""
 
 
-def compile_pattern(text: str) -> re.Pattern[bytes]:
-    """Small letters match capitals too; a capital asks for itself. re.error where it is no pattern."""
-    flags = re.MULTILINE | (0 if any(character.isupper() for character in text) else re.IGNORECASE)
-    return re.compile(text.encode(), flags)
+def compile_pattern(text: str) -> Any:
+    """`^` and `$` match at every line. PatternError where it is no pattern."""
+    return compiled(f"(?m){text}".encode(), ignore_case=not asks_for_capitals(text))
 
 
 def find(
     path: Path,
-    pattern: re.Pattern[bytes],
+    pattern: Any,
     place: int,
     forwards: bool,
     told: Callable[[int], bool],
@@ -50,7 +50,7 @@ def find(
         os.close(file)
 
 
-def _match(file: int, pattern: re.Pattern[bytes], start: int, end: int, forwards: bool) -> int | None:
+def _match(file: int, pattern: Any, start: int, end: int, forwards: bool) -> int | None:
     """The first or last match that begins in start..end and holds something; it may go on behind."""
     # With the byte before, `^` knows whether a line begins here.
     lead = min(start, 1)

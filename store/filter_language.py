@@ -13,9 +13,7 @@ Text becomes the tree of `store/filter_tree.py`; errors say what is wrong and wh
 
 import difflib
 import re
-import warnings
 from collections.abc import Callable
-from functools import lru_cache
 
 from store.filter_tree import (
     EVERYTHING,
@@ -30,6 +28,7 @@ from store.filter_tree import (
     Text,
     Word,
 )
+from store.patterns import PatternError, compiled
 from store.schema import ACTIVE, FINAL, WAITING, Status
 
 TEXTS = {"name": "name", "exp": "experiment", "experiment": "experiment", "engine": "engine", "group": "group", "reason": "reason"}  # fmt: skip
@@ -159,28 +158,12 @@ def _pattern(field: str | None, text: str) -> Pattern:
     pattern = text[1:-1] if len(text) > 1 and text.endswith("/") and not text.endswith("\\/") else text[1:]
     try:
         compiled(pattern)
-    except (re.error, OverflowError, RecursionError) as error:
+    except PatternError as error:
         raise FilterError(
-            f"/{pattern}/: {error}", r"Python's regular expressions; `\` before a sign means it"
+            f"/{pattern}/: {error}",
+            r"RE2's regular expressions: no looking around; `\` before a sign means it",
         ) from None
-    if _REPEATS_OF_REPEATS.search(pattern):
-        raise FilterError(
-            f"/{pattern}/ repeats what repeats", "that may take for ever: leave one of the two out"
-        )
     return Pattern(field, pattern)
-
-
-@lru_cache(maxsize=64)
-def compiled(pattern: str) -> "re.Pattern[str]":
-    """Without regard to case. re.error where it is none."""
-    with warnings.catch_warnings():
-        # What may mean something else in a later Python would be written across the screen.
-        warnings.simplefilter("ignore")
-        return re.compile(pattern, re.IGNORECASE)
-
-
-_REPEATS_OF_REPEATS = re.compile(r"[*+}][^()]*\)(?:[*+]|\{\d*,)")
-"""`(a+)+` and its like, whose trying may take longer than anybody waits."""
 
 
 def _states(value: str) -> Node:

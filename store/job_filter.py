@@ -5,8 +5,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Text, and_, case, cast, false, func, literal, not_, or_, select, true
 
 from store import filter_tree as tree
-from store.filter_language import compiled
 from store.filter_tree import Node
+from store.patterns import compiled
 from store.schema import ACTIVE, WAITING, experiments, jobs, scores, series
 
 STARTED = case((jobs.c.status.in_(WAITING), None), else_=jobs.c.started_at)

@@ -11,6 +11,7 @@ from cockpit import log_search
 from cockpit.keymap import named
 from cockpit.screens.ask_line import AskLine
 from cockpit.widgets.log_view import LogView
+from store.patterns import PatternError, asks_for_capitals, compiled
 
 
 class SearchableLog(LogView):
@@ -31,8 +32,7 @@ class SearchableLog(LogView):
         def answered(text: str | None) -> None:
             if text:
                 self._text, self._found = text, None
-                flags = 0 if any(character.isupper() for character in text) else re.IGNORECASE
-                self.pattern = re.compile(text, flags)
+                self.pattern = compiled(text, ignore_case=not asks_for_capitals(text))
                 self.action_look(True)
 
         question = "Search for a regular expression (small letters match capitals); n and N look on"
@@ -94,8 +94,7 @@ class SearchableLog(LogView):
 def _wrong_pattern(text: str) -> str:
     try:
         log_search.compile_pattern(text)
-        re.compile(text)
-    except re.error as error:
+    except PatternError as error:
         return f"no regular expression: {error}"
     return ""
 

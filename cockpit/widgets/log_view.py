@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rich.cells import cell_len
 from rich.style import Style
@@ -62,7 +62,7 @@ class LogView(Widget, can_focus=True):
         """The next window is to be shown from its place on, not from what was on top."""
         self._wraps, self._shift = True, 0
         self._drawn: list[list[Cell]] = []
-        self.pattern: re.Pattern[str] | None = None
+        self.pattern: Any = None
         """What stands out in the lines."""
         self.note = ""
         """What the status line says beside the place."""
