@@ -95,7 +95,8 @@ class CurvesPane(Container, can_focus=True):
 
     def on_resize(self) -> None:
         self._arrange()
-        self.watch_feed()
+        # The charts know their new widths only then.
+        self.call_after_refresh(self.watch_feed)
 
     def on_curves_read(self, read: CurvesRead) -> None:
         for plot in self.query(MetricPlot):
