@@ -1,6 +1,6 @@
 """The cockpit in a pseudo-terminal: time to its first rows with 1,000 jobs, and bytes sent while a curve grows.
 
-python benchmarks/cockpit_screen.py
+python benchmarks/cockpit_bytes.py
 """
 
 import fcntl
@@ -33,7 +33,7 @@ class Screen:
         if self.pid == 0:
             os.environ |= {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"}
             os.execv(sys.executable, [sys.executable, "-c", OPEN, str(home)])
-        fcntl.ioctl(self.file, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        set_size(self.file, columns, lines)
 
     def until(self, text: bytes) -> bytes:
         sent = b""
@@ -59,6 +59,11 @@ class Screen:
         os.kill(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
         os.close(self.file)
+
+
+def set_size(file: int, columns: int, lines: int) -> None:
+    """Tells a pseudo-terminal how large its window is."""
+    fcntl.ioctl(file, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from cockpit.braille import Canvas
 from cockpit.scales import Scale
@@ -106,6 +107,22 @@ def draw(canvas: Canvas, points: Sequence[Column], up: Scale, paint: str, dashed
                 end = top if lower < top else bottom if upper > bottom else max(upper, top)
                 canvas.line(x, start, column.x, end, paint)
         before = column.x, top, bottom
+
+
+def shade(canvas: Canvas, points: Sequence[Column], up: Scale, paint: str) -> None:
+    """Thinly dotted from low to high, also between the points: a band behind curves, which stay to be seen."""
+    for one, next_one in pairwise(points):
+        if one.low is None or one.high is None or next_one.low is None or next_one.high is None:
+            continue
+        for x in range(one.x, next_one.x + 1):
+            share = (x - one.x) / max(next_one.x - one.x, 1)
+            low, high = (
+                one.low + share * (next_one.low - one.low),
+                one.high + share * (next_one.high - one.high),
+            )
+            for y in range(_row(high, up, canvas), _row(low, up, canvas) + 1):
+                if x % 2 == 0 and y % 4 == x % 4:
+                    canvas.dot(x, y, paint)
 
 
 def _row(value: float, up: Scale, canvas: Canvas) -> int:

@@ -83,6 +83,8 @@ class Beside:
     """When a waiting job is likely to start, in Unix seconds."""
     marked: bool = False
     in_tree: bool = False
+    is_ditto: bool = False
+    """The line above is a job of the same experiment, which need not be named again."""
 
 
 def header_cells(columns: list[Column], sort: Sort) -> list[Cell]:
@@ -102,7 +104,7 @@ def row_cells(row: TreeRow, columns: list[Column], beside: Beside) -> list[Cell]
     cells: list[Cell] = []
     for column in columns:
         if column.key == "name":
-            cells += _name_cells(row, column.width, beside.in_tree)
+            cells += _name_cells(row, column.width, beside)
             continue
         text, paint = _FIGURES[column.key](row, column.width, beside)
         cells.append((fit(text, column.width, column.right) + " ", paint))
@@ -118,9 +120,10 @@ def state_of(row: JobRow | Job) -> str:
     return row.status.value
 
 
-def _name_cells(row: JobRow, width: int, in_tree: bool) -> list[Cell]:
-    if in_tree:
-        return [("    ", ""), (fit_middle(plain_line(row.name, 300), width - 4) + " ", "")]
+def _name_cells(row: JobRow, width: int, beside: Beside) -> list[Cell]:
+    indent = 4 if beside.in_tree else 2 if beside.is_ditto else 0
+    if indent:
+        return [(" " * indent, ""), (fit_middle(plain_line(row.name, 300), width - indent) + " ", "")]
     experiment, name = plain_line(row.experiment, 80), plain_line(row.name, 300)
     # A single job has the name of its experiment; saying it twice helps nobody.
     if experiment == name or width < _LEAST_FOR_EXPERIMENT:

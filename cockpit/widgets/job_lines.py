@@ -162,12 +162,14 @@ class JobLines(ScrollView):
     def _cells(self, y: int) -> list[Cell]:
         if y == 0:
             return header_cells(self._columns, self.sort) if self.count else []
-        row = self._row(self.scroll_offset.y + y - 1)
+        place = self.scroll_offset.y + y - 1
+        row = self._row(place)
         if row is None:
             return []
-        return row_cells(row, self._columns, self._beside(row))
+        # The uppermost line always names its experiment.
+        return row_cells(row, self._columns, self._beside(row, self._row(place - 1) if y > 1 else None))
 
-    def _beside(self, row: TreeRow) -> Beside:
+    def _beside(self, row: TreeRow, above: TreeRow | None) -> Beside:
         if isinstance(row, ExperimentRow):
             return Beside(self._ends.get(row.id) if row.active or row.waiting else None)
         start = self._starts.get(row.id)
@@ -176,6 +178,7 @@ class JobLines(ScrollView):
             start.likely if start else None,
             row.id in self.marked,
             self.in_tree,
+            isinstance(above, JobRow) and above.experiment_id == row.experiment_id,
         )
 
     def _style_of(self, paint: str) -> Style:

@@ -143,10 +143,16 @@ class MetricPlot(Widget):
         canvas = Canvas(width, height)
         memory = SMOOTHINGS[self.smoothing] * (across.high - across.low)
         for band in self._bands:
-            curves.draw(canvas, curves.columns(band, across, up, canvas.dots_across), up, "raw")
+            curves.shade(canvas, curves.columns(band, across, up, canvas.dots_across), up, "raw")
+        lines = (
+            {name: curves.smoothed(curve, up, memory) for name, curve in self._curves.items()}
+            if memory
+            else self._curves
+        )
         for index, name in reversed(list(enumerate(self._curves))):
-            self._draw_curve(canvas, name, index, across, up, memory)
+            self._draw_curve(canvas, self._curves[name], lines[name], index, across, up)
         rows = self._rows(canvas, up)
+        plot_text.mark_curves(rows, lines, across, up)
         plot_text.mark_gaps(rows, self._curves, across)
         if self.cursor is not None:
             plot_text.mark_cursor(rows, across, self.cursor)
@@ -181,18 +187,22 @@ class MetricPlot(Widget):
         return scales.between(low, high, most_ticks)
 
     def _draw_curve(
-        self, canvas: Canvas, name: str, index: int, across: scales.Scale, up: scales.Scale, memory: float
+        self,
+        canvas: Canvas,
+        buckets: Sequence[Bucket],
+        line: Sequence[Bucket],
+        index: int,
+        across: scales.Scale,
+        up: scales.Scale,
     ) -> None:
-        buckets, paint, dots = self._curves[name], f"curve-{index % 4 + 1}", canvas.dots_across
-        if memory:
+        paint, dots = f"curve-{index % 4 + 1}", canvas.dots_across
+        over = Canvas(canvas.width, canvas.height) if line is not buckets else canvas
+        if over is not canvas:
             curves.draw(canvas, curves.columns(buckets, across, up, dots), up, "raw")
-            average = curves.columns(curves.smoothed(buckets, up, memory), across, up, dots)
+        curves.draw(over, curves.columns(line, across, up, dots), up, paint, dashed=index > 0)
+        if over is not canvas:
             # Where the two meet in a cell, the average alone is worth seeing.
-            over = Canvas(canvas.width, canvas.height)
-            curves.draw(over, average, up, paint, dashed=index > 0)
             canvas.overlay(over)
-        else:
-            curves.draw(canvas, curves.columns(buckets, across, up, dots), up, paint, dashed=index > 0)
 
     def _rows(self, canvas: Canvas, up: scales.Scale) -> list[list[Cell]]:
         labels = {

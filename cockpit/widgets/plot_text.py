@@ -11,6 +11,8 @@ from store.metrics import Bucket
 
 GRID = "┈"
 _CROSSHAIR = "┆"
+_MARKS = 4
+"""How often a curve has its letter, where there is room."""
 Curves = Mapping[str, Sequence[Bucket]]
 
 
@@ -19,7 +21,7 @@ def title(drawn: Curves, last_values: Mapping[str, float | None], notes: Sequenc
     cells: list[Cell] = [(" ", "")]
     for index, name in enumerate(drawn):
         value = last_values.get(name)
-        cells += [_name(name, index), (f"{number(math.nan if value is None else value)}   ", "title")]
+        cells += [_name(drawn, name, index), (f"{number(math.nan if value is None else value)}   ", "title")]
     return [*cells, (" · ".join(notes), "axis")]
 
 
@@ -28,7 +30,7 @@ def read_out(drawn: Curves, axis: str, place: float, half: float) -> list[Cell]:
     cells: list[Cell] = [(f" {axis} {axes.place_text(axis, place)}   ", "title")]
     for index, (name, buckets) in enumerate(drawn.items()):
         found = curves.value_at(buckets, place, half)
-        cells += [_name(name, index), (f"{_values(found)}   ", "title")]
+        cells += [_name(drawn, name, index), (f"{_values(found)}   ", "title")]
     return cells
 
 
@@ -43,8 +45,41 @@ def _values(found: Bucket | None) -> str:
     return f"{number(found.low)} to {number(found.high)}{gap}"
 
 
-def _name(name: str, index: int) -> Cell:
-    return f"{'━' if index == 0 else '╍'} {plain_line(name, 60)} ", f"curve-{index % 4 + 1}"
+def _name(drawn: Curves, name: str, index: int) -> Cell:
+    line = "━" if index == 0 else "╍"
+    letter = f"{_letter(index)} " if are_lettered(drawn) else ""
+    return f"{line} {letter}{plain_line(name, 60)} ", f"curve-{index % 4 + 1}"
+
+
+def are_lettered(drawn: Curves) -> bool:
+    """Two curves are told apart by how they are drawn, also without colours; more need letters."""
+    return len(drawn) > 2
+
+
+def _letter(index: int) -> str:
+    return chr(ord("A") + index % 26)
+
+
+def mark_curves(rows: list[list[Cell]], drawn: Curves, across: scales.Scale, up: scales.Scale) -> None:
+    """Each curve's letter on it, a few times and at other places than those of the others."""
+    if not are_lettered(drawn):
+        return
+    width = len(rows[0]) - 1
+    every = max(width // _MARKS, 2 * len(drawn))
+    half = (across.high - across.low) / max(width - 1, 1) / 2
+    for index, buckets in enumerate(drawn.values()):
+        for column in range(every * (2 * index + 1) // (2 * len(drawn)), width, every):
+            place = across.low + (across.high - across.low) * column / max(width - 1, 1)
+            found = curves.value_at(buckets, place, half)
+            if found is None or not curves.is_shown(found, up) or not _reaches(buckets, place, half):
+                continue
+            assert found.low is not None and found.high is not None
+            row = round((1 - up.position((found.low + found.high) / 2)) * (len(rows) - 1))
+            rows[min(max(row, 0), len(rows) - 1)][1 + column] = (_letter(index), f"curve-{index % 4 + 1}")
+
+
+def _reaches(buckets: Sequence[Bucket], place: float, half: float) -> bool:
+    return buckets[0].first_step - half <= place <= buckets[-1].last_step + half
 
 
 def x_labels(axis: str, across: scales.Scale, indent: int, width: int) -> list[Cell]:

@@ -374,9 +374,11 @@ def test_training_curves_of_the_models_lie_over_each_other(visit, bench):
         await person.press("v")
         await person.sees("No difference shown")
         await person.press("c")
-        await person.sees("━ low 0.1000", "╍ high 0.3000", "╍ mid 0.5000", "without curves: base", "step")
+        await person.sees(
+            "━ A low 0.1000", "╍ B high 0.3000", "╍ C mid 0.5000", "without curves: base", "step"
+        )
         await person.press("down", "down")
-        await person.sees("━ mid 0.5000", "╍ low 0.1000")
+        await person.sees("━ A mid 0.5000", "╍ B low 0.1000")
         await person.press("escape")
         await person.sees("No difference shown")
 

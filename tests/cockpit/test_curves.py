@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from cockpit import curves, scales
 from cockpit.braille import Canvas
+from cockpit.widgets import plot_text
 from store.metrics import Bucket
 
 finite = st.floats(-1e6, 1e6, allow_nan=False)
@@ -104,3 +105,54 @@ def test_the_average_does_not_depend_on_how_points_are_bucketed():
     singles = curves.smoothed(points(*(float(index) for index in range(64))), up, 16)
     eights = curves.smoothed([Bucket(8 * i, 8 * i + 7, 8.0 * i, 8.0 * i + 7, 0) for i in range(8)], up, 16)
     assert eights[-1].low == pytest.approx(singles[-1].low, abs=4)
+
+
+def level(value, steps=100):
+    return points(*[value] * steps)
+
+
+def test_three_curves_and_more_have_letters_that_lie_on_them():
+    width, height = 60, 10
+    up, across = scales.linear([0.0, 3.0], 4), scales.between(0, 99, 4)
+    drawn = {"low": level(0.5), "middle": level(1.5), "short": level(2.5, steps=30)}
+    rows = [[("label", "axis"), *[(" ", "")] * width] for _ in range(height)]
+
+    plot_text.mark_curves(rows, drawn, across, up)
+
+    seen = {
+        text: [(y, x) for y, row in enumerate(rows) for x, cell in enumerate(row[1:]) if cell[0] == text]
+        for text in "ABC"
+    }
+    heights = {text: {y for y, _ in places} for text, places in seen.items()}
+    assert heights == {
+        name: {round((1 - value / 3) * (height - 1))}
+        for name, value in zip("ABC", (0.5, 1.5, 2.5), strict=True)
+    }
+    assert len(seen["A"]) == len(seen["B"]) == 4 and all(x <= 18 for _, x in seen["C"]) and seen["C"]
+    assert not {x for _, x in seen["A"]} & {x for _, x in seen["B"]}, (
+        "where curves meet each keeps its letter"
+    )
+
+
+def test_two_curves_need_no_letters():
+    rows = [[("label", "axis"), *[(" ", "")] * 60] for _ in range(10)]
+    plot_text.mark_curves(
+        rows, {"a": level(0.5), "b": level(1.0)}, scales.between(0, 99, 4), scales.linear([0.0, 3.0], 4)
+    )
+    assert all(cell == (" ", "") for row in rows for cell in row[1:])
+    assert [text for text, _ in plot_text.title({"a": level(1), "b": level(2)}, {}, [])][1] == "━ a "
+
+
+def test_a_band_is_shaded_between_its_points_and_open_in_a_gap():
+    canvas = Canvas(40, 10)
+    up, across = scales.linear([0.0, 3.0], 4), scales.between(0, 20, 4)
+    band = [
+        Bucket(step, step, None if step == 10 else 1.0, None if step == 10 else 2.0, 0)
+        for step in range(0, 21, 5)
+    ]
+
+    curves.shade(canvas, curves.columns(band, across, up, canvas.dots_across), up, "raw")
+
+    drawn = [x for x in range(40) if any(canvas.cell(x, y)[1] == "raw" for y in range(10))]
+    assert set(drawn) <= {*range(11), *range(29, 40)} and len(drawn) > 18
+    assert canvas.cell(2, 0)[0] == canvas.cell(2, 9)[0] == " "

@@ -92,10 +92,10 @@ def test_a_person_lays_runs_over_the_curve_and_takes_them_away(
         await person.press("o")
         await person.sees("Runs to draw beside", "[ ] #")
         await person.press("space", "j", "space", "j", "space", "enter")
-        await person.sees("╍ mean of seeds")
+        await person.sees("╍ B mean of seeds")
         await person.press("o")
         await person.sees("[x] #")
         await person.press("space", "j", "space", "j", "space", "enter")
-        await person.no_longer_sees("╍ mean of seeds")
+        await person.no_longer_sees("╍ B mean of seeds")
 
     visit(look, size)

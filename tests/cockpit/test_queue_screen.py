@@ -12,10 +12,27 @@ def test_the_queue_shows_status_progress_and_figures_at_every_size(visit, bench,
     bench.record(1, {"kind": "score", "name": "strict", "value": 0.625, "fields": {}})
 
     async def look(person):
-        await person.sees("● running", "demo: base", "40%", "62.5%", "○ queued", "demo: full", "1 running")
+        await person.sees("● running", "demo: base", "40%", "62.5%", "○ queued", "full", "1 running")
         assert all(len(line) == size[0] for line in person.text.splitlines())
 
     visit(look, size)
+
+
+def test_an_experiment_is_named_in_the_first_line_of_its_jobs_and_wherever_the_table_was_scrolled_to(
+    visit, bench
+):
+    bench.enqueue(*(f"cell-{number}" for number in range(40)), experiment="sweep")
+
+    async def look(person):
+        await person.sees("sweep: cell-0 ", "  cell-1 ")
+        assert person.text.count("sweep: cell-") == 2, (
+            "the first line, and the line about the job under the cursor"
+        )
+        await person.press("G")
+        await person.sees("#40  sweep: cell-39")
+        assert person.text.count("sweep: cell-") == 2
+
+    visit(look)
 
 
 def test_an_empty_store_says_what_to_do_next(visit):
@@ -128,7 +145,7 @@ def test_the_cursor_stays_on_its_job_when_rows_move(visit, bench):
         bench.start()
         bench.finish(1)
         # The first job has sunk to the end; the third is in the second line now.
-        await person.until(lambda: person.text.index(": third") < person.text.index(": first"))
+        await person.until(lambda: person.text.index("third") < person.text.index("first"))
         await person.sees("#3  demo: third")
 
     visit(look)
