@@ -67,7 +67,7 @@ def write_event_files(database: Database, jobs: Sequence[Job], directory: Path) 
 def run_name(job: Job) -> Path:
     """What TensorBoard calls the run: experiment and job, without what a path could not hold."""
     parts = [f"{job.experiment}-{job.experiment_id}", *job.name.split("/")]
-    cleaned = [_UNSAFE.sub("_", part) for part in parts if part]
+    cleaned = [safe_name(part) for part in parts if part]
     return Path(*("_" if set(part) == {"."} else part for part in cleaned))
 
 
@@ -83,3 +83,8 @@ def _tensorboardx() -> tuple[Any, Any, Any]:
         raise StoreError(
             f"event files need {error.name}, which is not installed\nhint: `pip install 'tunedeck[tensorboard]'`"
         ) from error
+
+
+def safe_name(text: str) -> str:
+    """A name for a file, whatever a person called an experiment."""
+    return _UNSAFE.sub("_", text)

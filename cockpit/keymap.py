@@ -29,6 +29,7 @@ _PLACES = (
     "cockpit.screens.groups",
     "cockpit.screens.machine",
     "cockpit.screens.recipes",
+    "cockpit.screens.report",
 )
 """Modules that bring in everything that has keys."""
 

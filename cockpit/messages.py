@@ -58,9 +58,9 @@ class Compare(Message):
 
 @dataclass
 class WithResults(Message):
-    """Export the metrics of these jobs, or grade their stored completions with the current graders."""
+    """Export the metrics of these jobs, grade their stored completions again, or report on their experiment."""
 
-    wish: Literal["export", "grade again"]
+    wish: Literal["export", "grade again", "report"]
     job_ids: list[int]
 
 

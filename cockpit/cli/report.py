@@ -1,6 +1,5 @@
 """`tunedeck report`: what an experiment has shown."""
 
-import json
 from pathlib import Path
 
 import click
@@ -10,7 +9,6 @@ from cockpit.cli.output import json_option, narrate, print_json
 from cockpit.comparison import GRADERS
 from cockpit.report import contents, plots
 from cockpit.report.contents import Report
-from cockpit.report.heat_svg import Heat, heat_svg, of_cosines, of_grid, of_search
 from cockpit.report.plots import Plot
 from cockpit.report.points import AXES
 from store.database import StoreError, open_database
@@ -76,39 +74,17 @@ def _check_suffix(out: Path) -> None:
         raise click.UsageError(f"{out}: the name must end in .md or .svg")
 
 
-def _heats(found: Report) -> list[Heat]:
-    """The heat maps of an experiment: of matrices over two fields, searches for a steering, and gradients of tasks."""
-    maps = [of_grid(grid, grader) for grid in found.grids for grader in GRADERS]
-    searches = [of_search(job_id, one) for job_id, one in found.heat_maps]
-    return [*maps, *searches, *(of_cosines(job_id, one) for job_id, one in found.cosines)]
-
-
 def _write(found: Report, out: Path, drawn: list[Plot]) -> None:
-    from cockpit.report.suite_json import suite_json
-    from cockpit.report.svg import svg
-    from cockpit.report.text import markdown
+    from cockpit.report.files import write_page, write_plot
 
-    if out.suffix.lower() == ".svg":
-        if not drawn:
-            raise StoreError(
-                f"{output.clean(found.name)}: there is nothing to plot\n"
-                "hint: without --out the report says what is missing"
-            )
-        files = {out: svg(drawn[0])}
+    if out.suffix.lower() == ".md":
+        written = write_page(found, out, drawn)
+    elif drawn:
+        written = write_plot(drawn[0], out)
     else:
-        paths = {plot.key: out.with_name(f"{out.stem}-{plot.key}.svg") for plot in drawn}
-        files = {paths[plot.key]: svg(plot) for plot in drawn}
-        titles = {paths[plot.key].name: plot.title for plot in drawn}
-        for heat in _heats(found):
-            path = out.with_name(f"{out.stem}-{heat.key}.svg")
-            files[path], titles[path.name] = heat_svg(heat), heat.title
-        files[out] = markdown(found, titles)
-        if found.suite is not None:
-            path = out.with_name(f"{out.stem}-comparison.json")
-            files[path] = json.dumps(suite_json(found.suite), indent=2) + "\n"
-    for path, text in files.items():
-        try:
-            path.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise StoreError(f"{path}: cannot be written: {error.strerror}") from error
+        raise StoreError(
+            f"{output.clean(found.name)}: there is nothing to plot\n"
+            "hint: without --out the report says what is missing"
+        )
+    for path in written:
         narrate(f"wrote {path}")

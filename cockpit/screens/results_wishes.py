@@ -11,6 +11,8 @@ from cockpit.exporting import Row, rows, write_event_files
 from cockpit.messages import Wish
 from cockpit.regrading import regrade
 from cockpit.screens.asking import AskScreen, PickScreen
+from cockpit.screens.left_view import cockpit_of
+from cockpit.screens.report import ReportScreen
 from store import jobs
 from store.database import Database, StoreError
 
@@ -85,4 +87,9 @@ def grade_again(app: App[Any], ids: Sequence[int]) -> None:
     app.post_message(Wish(act))
 
 
-WISHES = {"export": export, "grade again": grade_again}
+def report(app: App[Any], ids: Sequence[int]) -> None:
+    """Of the experiment of the first of them."""
+    app.push_screen(ReportScreen(cockpit_of(app.screen).feed, ids[0]))
+
+
+WISHES = {"export": export, "grade again": grade_again, "report": report}

@@ -48,6 +48,7 @@ class WishKeys(Screen[None]):
         Binding("E", "move('end')", "Move to the end", show=False, tooltip="Let a waiting job start after all others"),
         Binding("w", "why", "Why", tooltip="Say why a job is waiting"),
         Binding("v,C", "compare", "Compare", tooltip="Compare the marked jobs, or all scored jobs of the experiment"),
+        Binding("p", "report", "Report", show=False, tooltip="Show what the experiment has shown: accuracy against budget, verdicts"),
         Binding("X", "export", "Export", show=False, tooltip="Write the metrics of the jobs to a directory"),
         Binding("a", "grade_again", "Grade again", show=False, tooltip="Grade stored completions with the current graders"),
     )  # fmt: skip
@@ -134,6 +135,9 @@ class WishKeys(Screen[None]):
 
     def action_compare(self) -> None:
         self._with_chosen(lambda chosen: self._post(Compare(list(chosen.ids))))
+
+    def action_report(self) -> None:
+        self._with_chosen(lambda chosen: self._post(WithResults("report", list(chosen.ids))))
 
     def action_export(self) -> None:
         self._with_chosen(lambda chosen: self._post(WithResults("export", list(chosen.ids))))
