@@ -136,13 +136,21 @@ class Person:
                 await asyncio.sleep(0.001)
             # Twice: what the first round of messages brings about may post a second one.
             for _ in range(2):
-                await self.pilot._wait_for_screen()
+                await self._flushed()
                 self.app.screen._on_timer_update()
             busy = any(not worker.is_finished for worker in self.app.workers if worker.group != "feed")
             now = self.lines
             if now == before and not busy and self.app.screen._compositor.size == self._size:
                 return
             before = now
+
+    async def _flushed(self) -> None:
+        """Until everybody on any screen, also below a dialog, has read the messages that are there now."""
+        screens = [node for screen in self.app.screen_stack for node in screen.walk_children(with_self=True)]
+        told = [(pump, asyncio.Event()) for pump in (self.app, *screens)]
+        for pump, event in [one for one in told if one[0].call_later(one[1].set)]:
+            while not event.is_set() and pump.is_running:
+                await asyncio.sleep(0)
 
     async def shot(self, name: str, *, sizes: Sequence[tuple[int, int]] = (MEDIUM, LARGE)) -> None:
         """Takes the pictures of what is on the screen; afterwards everything is as it was.
