@@ -7,6 +7,7 @@ error, 3 nothing running to talk to, 130 interrupted.
 
 import os
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import click
 
 from cockpit.cli import COMMANDS
+from cockpit.plain.mode import is_plain
 
 
 class LazyGroup(click.Group):
@@ -53,20 +55,49 @@ class LazyGroup(click.Group):
 @click.option(
     "--low-bandwidth", is_flag=True, help="Open it for a slow line: at most 1 KiB/s, with a meter of it."
 )
+@click.option(
+    "--plain",
+    is_flag=True,
+    help="A prompt in words instead, for screen readers; TUNEDECK_PLAIN=1 does the same.",
+)
+@click.option(
+    "--say",
+    type=click.Choice(["quiet", "events", "all"]),
+    help="How much that prompt says unasked; events by default.",
+)
 @click.pass_context
-def cli(context: click.Context, read_only: bool, low_bandwidth: bool) -> None:
+def cli(context: click.Context, read_only: bool, low_bandwidth: bool, plain: bool, say: str | None) -> None:
     """Queue and watch LLM post-training experiments, and find out whether B is really better than A.
 
     Without a command, opens the terminal UI.
     """
-    if context.invoked_subcommand is None:
+    if context.invoked_subcommand is not None:
+        if read_only or low_bandwidth or plain or say:
+            raise click.UsageError(
+                "--read-only, --low-bandwidth, --plain and --say are for the terminal UI\nhint: leave the command out"
+            )
+        if is_plain():
+            _speak(context)
+    # In a browser the terminal is textual-serve's, which shows the terminal UI and nothing else.
+    elif plain or (is_plain() and "TEXTUAL_DRIVER" not in os.environ):
+        from cockpit.plain.shell import open_shell
+
+        open_shell(carry_out, read_only=read_only, verbosity=say or "events")
+    elif say:
+        raise click.UsageError("--say goes with --plain")
+    else:
         from cockpit.cli.ui import open_cockpit
 
         open_cockpit(read_only, low_bandwidth)
-    elif read_only or low_bandwidth:
-        raise click.UsageError(
-            "--read-only and --low-bandwidth are for the terminal UI\nhint: leave the command out"
-        )
+
+
+def _speak(context: click.Context) -> None:
+    """What this command prints goes out in words; at the plain prompt it does already."""
+    from cockpit.plain.stream import SpokenStream, is_data, printing_to
+
+    if not isinstance(sys.stdout, SpokenStream):
+        data = is_data(context.invoked_subcommand or "", sys.argv)
+        context.with_resource(printing_to(SpokenStream(sys.stdout, data)))
 
 
 def main() -> None:
@@ -74,20 +105,32 @@ def main() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:  # closed by whoever started us
             setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 - for as long as we live
-    colour = False if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" else None
+    sys.exit(carry_out())
+
+
+def carry_out(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command, by default the one of this process; returns its exit code, and says what went wrong."""
+    no_colour = is_plain() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     try:
-        result: Any = cli.main(standalone_mode=False, color=colour)
-        sys.exit(result if isinstance(result, int) else 0)
+        result: Any = cli.main(
+            args=None if arguments is None else list(arguments),
+            prog_name=None if arguments is None else "tunedeck",
+            standalone_mode=False,
+            color=False if no_colour else None,
+            # Whoever listens wants a sentence whole, however long.
+            terminal_width=10_000 if is_plain() else None,
+        )
     except click.exceptions.Exit as exit_:
-        sys.exit(exit_.exit_code)
+        return exit_.exit_code
     except (KeyboardInterrupt, click.Abort):
         _complain("interrupted")
-        sys.exit(130)
+        return 130
     except click.ClickException as error:
         _complain(error.format_message())
-        sys.exit(2)
+        return 2
     except Exception as error:
-        sys.exit(_explain(error))
+        return _explain(error)
+    return result if isinstance(result, int) else 0
 
 
 def _explain(error: Exception) -> int:
@@ -117,7 +160,7 @@ def _explain(error: Exception) -> int:
 
 
 def _complain(message: str) -> None:
-    prefix = "error" if sys.stderr.isatty() and not os.environ.get("NO_COLOR") else None
+    prefix = sys.stderr.isatty() and not os.environ.get("NO_COLOR") and not is_plain()
     click.echo(f"{click.style('error', fg='red', bold=True) if prefix else 'error'}: {message}", err=True)
 
 

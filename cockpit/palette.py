@@ -7,6 +7,11 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 
 from cockpit.messages import ChooseTheme
 
+MOVES = frozenset(
+    ("Up", "Down", "Page up", "Page down", "Top", "Bottom", "First", "Last", "First job", "Last job")
+)
+"""Movement of a cursor, line by line or page by page, is of no use by name."""
+
 
 class KeyCommands(Provider):
     """Every described binding of the screen below, to find by name instead of by key."""
@@ -25,11 +30,10 @@ class KeyCommands(Provider):
         known = set()
         for active in self.screen.active_bindings.values():
             binding = active.binding
-            # Movement by keys needs no name to be found by.
-            is_command = bool(binding.show or binding.tooltip) and not binding.system
-            if not (is_command and active.enabled and binding.description) or binding.action in known:
+            is_command = binding.id is not None and binding.description not in MOVES
+            if not (is_command and active.enabled) or (active.node, binding.action) in known:
                 continue
-            known.add(binding.action)
+            known.add((active.node, binding.action))
             title = f"{binding.description}: {binding.tooltip}" if binding.tooltip else binding.description
             key = binding.key_display or self.app.get_key_display(binding)
             yield title, key, partial(self.app.run_action, binding.action, active.node)

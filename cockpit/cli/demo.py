@@ -6,6 +6,7 @@ import click
 
 from cockpit import comparison, library
 from cockpit.cli.output import narrate
+from cockpit.plain.mode import is_plain
 from store import machine
 from store.database import open_database
 
@@ -25,7 +26,7 @@ def demo(plain: bool) -> int:
     narrate(f"experiment {experiment_id} ({plan.name}): {len(job_ids)} jobs queued")
     if not machine.daemon_is_running(database.home):
         start_daemon(database)
-    if not plain and sys.stdin.isatty() and sys.stdout.isatty():
+    if not (plain or is_plain()) and sys.stdin.isatty() and sys.stdout.isatty():
         from cockpit.app import run
 
         run(database.home)

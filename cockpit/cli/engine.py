@@ -8,6 +8,7 @@ import click
 
 from cockpit import library
 from cockpit.cli.output import is_ascii
+from cockpit.plain.mode import is_plain
 from engines.recipe.schemas import ENGINES, find_verb, verbs_of
 
 
@@ -39,6 +40,24 @@ def engine(context: click.Context, arguments: tuple[str, ...]) -> int:
     }
     command = [sys.executable, "-P", "-m", "engines.verbs", name, verb, *rest]
     try:
+        if is_plain():
+            return _in_words(command, environment)
         return subprocess.run(command, env=environment).returncode
     except KeyboardInterrupt:  # the other process was interrupted too, and has said so
         return 130
+
+
+def _in_words(command: list[str], environment: dict[str, str]) -> int:
+    """What the other process prints goes the way of everything else that is said."""
+    with subprocess.Popen(
+        command,
+        env=environment,
+        text=True,
+        errors="replace",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            click.echo(line, nl=False)
+    return process.returncode

@@ -9,6 +9,7 @@ import click
 from cockpit.cli import output
 from cockpit.cli.output import narrate
 from cockpit.figures import span
+from cockpit.plain.mode import is_plain
 from store import jobs, metrics, results
 from store.database import Database
 from store.jobs import Job
@@ -22,7 +23,9 @@ def watch(database: Database, job_ids: Sequence[int]) -> int:
     """Shows the jobs until all have ended. Returns 0 when all succeeded, else 1. Ctrl-C leaves them running."""
     try:
         rows = (
-            _watch_on_terminal(database, job_ids) if sys.stderr.isatty() else _watch_plain(database, job_ids)
+            _watch_on_terminal(database, job_ids)
+            if sys.stderr.isatty() and not is_plain()
+            else _watch_plain(database, job_ids)
         )
     except KeyboardInterrupt:
         narrate("\nthe jobs go on; `tunedeck jobs` shows them, `tunedeck cancel` stops them")
@@ -43,7 +46,12 @@ def _watch_plain(database: Database, job_ids: Sequence[int]) -> list[Job]:
                 and time.monotonic() - spoke.get(job.id, 0.0) > PLAIN_LINE_SECONDS
             )
             if (changed and job.status not in (Status.BLOCKED, Status.STARTING)) or due:
-                narrate(f"{time.strftime('%H:%M:%S')}  {_line(database, job)}")
+                # The time is in the way of whoever listens.
+                narrate(
+                    _line(database, job)
+                    if is_plain()
+                    else f"{time.strftime('%H:%M:%S')}  {_line(database, job)}"
+                )
                 spoke[job.id] = time.monotonic()
             said[job.id] = job.status
         if all(job.is_final for job in rows):
@@ -79,6 +87,8 @@ def _watch_on_terminal(database: Database, job_ids: Sequence[int]) -> list[Job]:
 
 
 def _line(database: Database, job: Job) -> str:
+    if is_plain():
+        return f"job {job.id}, {job.status}, {output.clean(job.name)}  {_note(database, job)}".rstrip()
     state = output.status_text(job.status)
     return f"job {job.id:<4} {output.clean(job.name):<28} {state:<11} {_note(database, job)}".rstrip()
 

@@ -10,6 +10,7 @@ import click
 
 from cockpit.figures import Pace
 from cockpit.glyphs import STATUS_GLYPHS, ascii_only, to_ascii
+from cockpit.plain.mode import is_plain
 from cockpit.plain_text import plain_line, plain_lines
 from store.jobs import Job
 from store.machine import Reservation
@@ -51,6 +52,8 @@ def is_ascii() -> bool:
 
 def status_text(status: Status) -> Styled:
     """Glyph, word and colour; the first two say it without the third."""
+    if is_plain():
+        return Styled(status)
     glyph = STATUS_GLYPHS[status]
     return Styled(click.style(f"{to_ascii(glyph) if is_ascii() else glyph} {status}", fg=COLOURS[status]))
 
@@ -63,8 +66,20 @@ def markdown_table(headers: Sequence[str], rows: Sequence[Sequence[str]], right:
         click.echo("| " + " | ".join(clean(cell).replace("|", "\\|") for cell in row) + " |")
 
 
-def table(headers: Sequence[str], rows: Sequence[Sequence[str]], right: str = "") -> None:
-    """Aligned columns; `right` has an `r` for each column to be flushed right."""
+def table(
+    headers: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    right: str = "",
+) -> None:
+    """Aligned columns; `right` has an `r` for each column to be flushed right.
+
+    In plain mode a sentence for each row.
+    """
+    if is_plain():
+        from cockpit.plain.sentences import rows_in_words
+
+        click.echo("\n".join(rows_in_words(headers, [[click.unstyle(cell) for cell in row] for row in rows])))
+        return
     shown = [[cell if isinstance(cell, Styled) else clean(cell) for cell in row] for row in rows]
     lines = [list(headers), *shown]
     lengths = [
@@ -113,6 +128,10 @@ def share_text(owner: Reservation) -> str:
 
 
 def progress_text(job: Job) -> str:
+    if is_plain():
+        from cockpit.plain.sentences import progress_in_words
+
+        return progress_in_words(job)
     if job.progress_total is None or job.progress_done is None:
         return ""
     return f"{job.progress_done:g}/{job.progress_total:g} {job.progress_unit or ''}".rstrip()

@@ -11,6 +11,7 @@ import click
 from cockpit.cli import output
 from cockpit.cli.output import job_id, json_option, narrate, print_json
 from cockpit.figures import figure, size_text, span
+from cockpit.plain.mode import is_plain
 from cockpit.plain_text import plain_lines
 from cockpit.waiting import explain_wait
 from store import jobs as store_jobs
@@ -64,6 +65,11 @@ def jobs(
     if not rows:
         narrate("no jobs\nhint: `tunedeck submit demo` queues some")
         return
+    if is_plain():
+        from cockpit.plain.sentences import jobs_in_words
+
+        click.echo("\n".join(jobs_in_words(database, rows, limit)))
+        return
     output.table(
         ["id", "experiment", "job", "engine", "status", "progress", "time", "eta", "reason"],
         [
@@ -114,9 +120,14 @@ def show(job_id: int, as_json: bool) -> None:
         }
         print_json(_summary(job) | {"recipe": job.recipe} | everything)
         return
-    click.echo(
-        f"{job.id}  {job.name}  {output.status_text(job.status)}  {output.clean(job.reason or '')}".rstrip()
-    )
+    if is_plain():
+        from cockpit.plain.sentences import job_sentence
+
+        click.echo(job_sentence(database, job, output.eta_seconds(job)))
+    else:
+        click.echo(
+            f"{job.id}  {job.name}  {output.status_text(job.status)}  {output.clean(job.reason or '')}".rstrip()
+        )
     click.echo(f"experiment  {job.experiment} ({job.experiment_id})")
     click.echo(f"run         {database.run_dir(job.id)}")
     for label, text in provenance_lines(database, job):

@@ -7,6 +7,7 @@ import click
 from cockpit.cli import output
 from cockpit.cli.output import json_option, narrate, print_json
 from cockpit.comparison import GRADERS
+from cockpit.plain.mode import is_plain
 from cockpit.report import contents, plots
 from cockpit.report.contents import Report
 from cockpit.report.plots import Plot
@@ -59,6 +60,15 @@ def report(experiment: str, out: Path | None, axis: str | None, grader: str, as_
         from cockpit.report.chart import chart
         from cockpit.report.text import print_report
 
+        if is_plain():
+            from cockpit.plain.plots import plot_in_words
+
+            # As on a screen: of the evolution the overview, as the tables have the domains of every job.
+            shown = [plot for plot in rounds if plot not in evolution[1:]]
+            said = [plot_in_words(plot, GRADERS.index(grader)) for plot in drawn[:1]]
+            said += [plot_in_words(plot) for plot in shown]
+            print_report(found, said)
+            return
         budget = [chart(plot, GRADERS.index(grader)) for plot in drawn[:1]]
         # Of the evolution the terminal shows the overview; a page has the domains of every job.
         print_report(found, [*budget, *(chart(plot) for plot in rounds if plot not in evolution[1:])])

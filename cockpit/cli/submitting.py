@@ -11,6 +11,7 @@ import click
 from cockpit import library
 from cockpit.cli import output
 from cockpit.cli.output import json_option, narrate, print_json
+from cockpit.plain.mode import is_plain
 from engines.recipe.blocks import Block
 from engines.recipe.errors import RecipeError
 from engines.recipe.expand import Plan, load_recipe
@@ -84,6 +85,8 @@ def submit(
             for i, job in zip(job_ids, plan.jobs, strict=True)
         ]
         print_json({"experiment": experiment_id, "name": name or plan.name, "jobs": rows})
+    elif is_plain():
+        click.echo(f"their numbers: {', '.join(map(str, job_ids))}")
     else:
         for job_id in job_ids:
             click.echo(job_id)

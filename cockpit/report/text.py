@@ -9,6 +9,7 @@ import click
 from cockpit.cli import output
 from cockpit.cli.output import clean
 from cockpit.glyphs import to_ascii
+from cockpit.plain.mode import is_plain
 from cockpit.report.chart import Cell
 from cockpit.report.contents import Report
 from cockpit.report.section import Section
@@ -67,7 +68,7 @@ def _in_ascii(text: str) -> str:
 
 
 def _wrapped(line: str) -> str:
-    return click.wrap_text(line, WIDTH, subsequent_indent="  ")
+    return line if is_plain() else click.wrap_text(line, WIDTH, subsequent_indent="  ")
 
 
 def markdown(report: Report, plots: Mapping[str, str]) -> str:

@@ -40,7 +40,7 @@ class JobScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = named(
         "job",
         Binding("escape,backspace", "back", "Back", key_display="esc"),
-        *(Binding(str(index + 1), f"tab({index})", TABS[index].title(), show=False) for index in range(len(TABS))),
+        *(Binding(str(index + 1), f"tab({index})", TABS[index].title(), show=False, tooltip=f"Show the {TABS[index]} of the job") for index in range(len(TABS))),
         Binding("right_square_bracket,l,right", "turn(1)", "Next tab", show=False),
         Binding("left_square_bracket,left", "turn(-1)", "Previous tab", show=False),
         Binding("m", "metrics", "Metrics", tooltip="Choose which metrics to draw"),

@@ -35,8 +35,8 @@ class CurvesPane(Container, can_focus=True):
         Binding("Z", "zoom(2.0)", "Zoom out", show=False, tooltip="Look from further away"),
         Binding("less_than_sign", "pan(-0.25)", "Pan left", show=False, key_display="<", tooltip="Move to earlier points"),
         Binding("greater_than_sign", "pan(0.25)", "Pan right", show=False, key_display=">", tooltip="Move to later points"),
-        Binding("comma", "cursor(-1)", "Cursor left", show=False, key_display=",", tooltip="Read out the values at a place"),
-        Binding("full_stop", "cursor(1)", "Cursor right", show=False, key_display=".", tooltip="Read out the values at a place"),
+        Binding("comma", "cursor(-1)", "Cursor left", show=False, key_display=",", tooltip="Read out the values at a place, further left"),
+        Binding("full_stop", "cursor(1)", "Cursor right", show=False, key_display=".", tooltip="Read out the values at a place, further right"),
         Binding("a", "whole", "All", show=False, tooltip="Show the whole curve again, without the cursor"),
     )  # fmt: skip
 

@@ -44,8 +44,8 @@ class LogView(Widget, can_focus=True):
         Binding("home,g", "go_to(0)", "Top", show=False),
         Binding("end,G,f", "go_to(-1)", "Follow", show=False, tooltip="Go to the end and follow it"),
         Binding("w", "wrap", "Wrap", tooltip="Break long lines, or cut them"),
-        Binding("less_than_sign", "shift(-1)", "Shift left", show=False, key_display="<", tooltip="Move cut lines"),
-        Binding("greater_than_sign", "shift(1)", "Shift right", show=False, key_display=">", tooltip="Move cut lines"),
+        Binding("less_than_sign", "shift(-1)", "Shift left", show=False, key_display="<", tooltip="Show more of the beginning of cut lines"),
+        Binding("greater_than_sign", "shift(1)", "Shift right", show=False, key_display=">", tooltip="Show more of the end of cut lines"),
     )  # fmt: skip
 
     def __init__(self, feed: Feed, path: Path, *, id: str | None = None) -> None:

@@ -37,6 +37,8 @@ class Look:
     width: int = 80
     ascii: bool = False
     colour: bool = False
+    words: bool = False
+    """It is listened to: no picture."""
 
     def paint(self, text: str, kind: BlockKind, *, bold: bool = False) -> str:
         return click.style(text, fg=_COLOURS[kind], bold=bold or None) if self.colour else text

@@ -11,6 +11,7 @@ from engines.jepa.fields import JepaBlock
 from engines.jepa.layout import PackedRow
 from engines.jepa.mask_blocks import blocks_of
 from engines.jepa.mask_picture import Look, matrix, picture, sequence, token_texts
+from engines.jepa.mask_words import who_sees_whom
 from engines.jepa.packing import Packing
 from engines.jepa.preview import Preview, preview
 from engines.jepa.rows import SteppedRow
@@ -22,6 +23,8 @@ DEFAULT_PREDICTORS = (1, 2, 3)
 SHOWN = 40
 """Tokens of a block that are shown where not all are asked for."""
 NARROWEST = 60
+UNBROKEN = 100_000
+"""Columns, so that no line is broken: of what is listened to."""
 
 
 @verb
@@ -61,6 +64,8 @@ def first_to_predict(found: Preview) -> Example:
 def terminal() -> Look:
     """What the terminal at hand can show. Whether it is one for ASCII, who started us has found out."""
     plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+    if os.environ.get("TUNEDECK_PLAIN", "0") not in ("", "0"):
+        return Look(width=UNBROKEN, words=True)
     return Look(
         width=max(NARROWEST, shutil.get_terminal_size().columns),
         ascii=os.environ.get("TUNEDECK_ASCII", "0") != "0",
@@ -109,9 +114,11 @@ def _packed_lines(
         "",
         *sequence(packed, listed, texts, look, shown),
         "",
-        *matrix(packed, blocks, look),
-        "",
-        *picture(packed, blocks, look),
+        *(
+            who_sees_whom(packed, blocks)
+            if look.words
+            else [*matrix(packed, blocks, look), "", *picture(packed, blocks, look)]
+        ),
     ]
 
 

@@ -7,7 +7,7 @@ from engines.jepa.mask_blocks import attends, blocks_of
 from engines.jepa.mask_picture import Look, matrix, picture, printable, sequence, token_texts
 from engines.jepa.packing import Packing
 from engines.jepa.preview import Preview
-from engines.jepa.show_mask import first_to_predict, mask_lines
+from engines.jepa.show_mask import first_to_predict, mask_lines, terminal
 from engines.prompts.spec import PromptSpec
 from engines.recipe.errors import RecipeError
 from engines.step_jepa import Recipe
@@ -51,6 +51,21 @@ def test_it_fits_80_columns_is_ascii_where_that_is_all_there_is_and_coloured_onl
     assert all(len(line) <= 80 for line in shown(found(), Look()))
     coloured = shown(found(), Look(ascii=True, colour=True), example=1)
     assert [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in coloured] == plain and coloured != plain
+
+
+def test_for_whoever_listens_each_block_says_what_it_sees_and_nothing_is_drawn(found, monkeypatch):
+    monkeypatch.setenv("TUNEDECK_PLAIN", "1")
+    lines = shown(found(), terminal(), example=1, predictors=(1,))
+    drawn = shown(found(), Look(ascii=True), example=1, predictors=(1,))
+    begin = next(index for index, line in enumerate(drawn) if line.endswith("nothing"))
+    sees = [line for line in lines if " sees " in line]
+    assert len(sees) > 3 and sees[0] == "prompt sees up to each token itself in prompt."
+    [step] = [line for line in sees if line.startswith("step 2")]
+    assert step.startswith("step 2 sees all of prompt, ") and step.endswith(
+        "; up to each token itself in step 2."
+    )
+    assert "step 1" in step and "copy" not in step
+    assert drawn[begin] not in lines and not any("#" in line for line in lines)
 
 
 def test_one_two_and_three_predictors_are_shown_unless_others_are_asked_for(found):

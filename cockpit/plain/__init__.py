@@ -1,0 +1,1 @@
+"""The cockpit for ears: one sentence a line, nothing drawn, nothing painted again. For screen readers, and for pipes."""
