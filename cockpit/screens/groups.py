@@ -33,7 +33,8 @@ No groups and no schedules.
 
 `group: NAME` in a recipe lets its jobs share slots with others of the group.
 `cron: 0 22 * * *` at the top of a recipe queues it again and again."""
-_WIDTHS = (9, 28, 18, 30)
+_KIND, _STATE, _TIMES = 8, 14, 34
+"""Cells of the columns beside the name: the last holds `0 22 * * 1-5, next 2026-11-17 22:00`."""
 
 
 class GroupsScreen(Screen[None]):
@@ -76,11 +77,17 @@ class GroupsScreen(Screen[None]):
 
     def on_groups_screen_list_read(self, message: ListRead) -> None:
         self._entries = message.entries
+        self._draw()
+
+    def on_resize(self) -> None:
+        self._draw()
+
+    def _draw(self) -> None:
         self.query_one("#no-groups").display = not self._entries
-        rows = self.query_one(RowList)
+        rows, width = self.query_one(RowList), self.size.width - 2
         rows.display = bool(self._entries)
-        header = _cells(("kind", "name", "state", "slots or times"), "muted")
-        rows.show(header, [_line(entry) for entry in self._entries])
+        header = _cells(("kind", "name", "state", "slots or times"), width, "muted")
+        rows.show(header, [_line(entry, width) for entry in self._entries])
 
     @property
     def _current(self) -> Group | Schedule | None:
@@ -160,24 +167,21 @@ def _wrong_slots(text: str) -> str:
     )
 
 
-def _line(entry: Group | Schedule) -> list[Cell]:
+def _line(entry: Group | Schedule, width: int) -> list[Cell]:
     if isinstance(entry, Group):
         slots = "no limit" if entry.slots is None else f"{entry.slots} slots"
-        counts = f"{entry.running} run, {entry.waiting} wait"
-        return _cells(
-            ("group", entry.name, "paused" if entry.paused else counts, slots), _paint(entry.paused)
-        )
+        state = "paused" if entry.paused else f"{entry.running} run, {entry.waiting} wait"
+        return _cells(("group", entry.name, state, slots), width, _paint(entry.paused))
     when = f"{entry.cron}, next {clock(entry.next_at) or 'never'}"
-    return _cells(
-        ("schedule", f"{entry.id} {entry.name}", "paused" if entry.paused else "", when), _paint(entry.paused)
-    )
+    name = f"{entry.id} {entry.name}"
+    return _cells(("schedule", name, "paused" if entry.paused else "", when), width, _paint(entry.paused))
 
 
 def _paint(paused: bool) -> str:
     return "attention" if paused else ""
 
 
-def _cells(texts: tuple[str, ...], paint: str) -> list[Cell]:
-    return [
-        (fit(plain_line(text, 200), width) + " ", paint) for text, width in zip(texts, _WIDTHS, strict=True)
-    ]
+def _cells(texts: tuple[str, str, str, str], width: int, paint: str) -> list[Cell]:
+    """The name gets what room the others leave."""
+    widths = (_KIND, min(max(width - _KIND - _STATE - _TIMES - 4, 12), 60), _STATE, _TIMES)
+    return [(fit(plain_line(text, 200), room) + " ", paint) for text, room in zip(texts, widths, strict=True)]

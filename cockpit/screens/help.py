@@ -1,5 +1,6 @@
 """Every key that works right now, generated from the bindings, so that it cannot be wrong."""
 
+from textwrap import wrap
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -11,6 +12,9 @@ from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
 from cockpit.keymap import named
+
+_TEXT_WIDTH = 64
+"""Of the box, less its borders, padding and scrollbar."""
 
 
 class HelpScreen(ModalScreen[None]):
@@ -36,12 +40,18 @@ class HelpScreen(ModalScreen[None]):
                 yield Static(Content.styled(title, "bold $primary"), classes="help-title")
                 width = max(len(key) for key, _ in keys)
                 lines = [
-                    Content.assemble((key.ljust(width + 3), "bold"), description) for key, description in keys
+                    Content.assemble((key.ljust(width + 3), "bold"), _hung(description, width + 3))
+                    for key, description in keys
                 ]
                 yield Static(Content("\n").join(lines))
 
     def action_scroll(self, by: int) -> None:
         self.query_one("#help-box").scroll_relative(y=by, animate=False)
+
+
+def _hung(description: str, indent: int) -> str:
+    """In lines that fit into the box, below each other and not below the key."""
+    return f"\n{' ' * indent}".join(wrap(description, max(_TEXT_WIDTH - indent, 20)))
 
 
 def help_groups(screen: Screen[object]) -> list[tuple[str, list[tuple[str, str]]]]:

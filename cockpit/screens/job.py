@@ -47,7 +47,8 @@ class JobScreen(Screen[None]):
         Binding("o", "overlay", "Overlay", show=False, tooltip="Choose other runs of the experiment to draw beside this one"),
         Binding("c", "cancel", "Cancel", tooltip="Cancel the job; one that runs stops at a checkpoint"),
         Binding("r", "retry", "Retry", tooltip="Queue an ended job again; it goes on from its last checkpoint"),
-        Binding("h", "hold", "Hold", tooltip="Hold a waiting job back, or release it"),
+        # All that stands in the footer has to fit into 80 cells beside the keys of a tab.
+        Binding("h", "hold", "Hold", show=False, tooltip="Hold a waiting job back, or release it"),
         Binding("v", "compare", "Compare", tooltip="Compare with the other scored jobs of the experiment"),
     )  # fmt: skip
 

@@ -104,7 +104,8 @@ def _figures(read: JobRead, width: int) -> Content:
     newest = measured | {series.name: series for series in read.series}
     line = ""
     for name, label in _NEWEST.items():
-        text = f"{label} {figure(name, newest[name].last_value)}" if name in newest else ""
+        # What was logged and is no number is one the store keeps none for.
+        text = f"{label} {figure(name, newest[name].last_value) or 'NaN'}" if name in newest else ""
         # A figure that does not fit is left out: half a number is a wrong one.
         if text and len(line) + len(text) + 5 <= width:
             line += f"{'   ' if line else ''}{text}"

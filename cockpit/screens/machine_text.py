@@ -79,7 +79,8 @@ def _daemon(daemon: DaemonHealth) -> Iterator[Line]:
             )
         ]
     if daemon.complaints:
-        yield [(f"  {daemon.complaints} lines of trouble at the end of its log", "bad")]
+        lines = f"{daemon.complaints} line{'s' * (daemon.complaints != 1)}"
+        yield [(f"  {lines} of trouble at the end of its log", "bad")]
     for line, is_trouble in daemon.log:
         yield [("  │ ", "muted"), (line, "bad" if is_trouble else "muted")]
 
@@ -106,6 +107,6 @@ def _notices(facts: MachineFacts) -> Iterator[Line]:
     if not facts.given_up:
         yield [(f"  {facts.waiting_notices} wait, none was given up", "muted")]
         return
-    yield [(f"  {facts.waiting_notices} wait, {len(facts.given_up)} were given up:", "bad")]
+    yield [(f"  {facts.waiting_notices} wait, given up: {len(facts.given_up)}", "bad")]
     for error in facts.given_up[-3:]:
         yield [(f"    {error}", "bad")]

@@ -108,7 +108,7 @@ class OverlayScreen(Screen[None]):
 
     def _said(self, read: OverlayRead) -> str:
         if not read.charts:
-            return "None of these models has training curves: no job of theirs has logged a metric."
+            return "No training curves: no job of these models has logged a metric."
         said = ", ".join(read.charts) + "   ↑ ↓ choose the solid one"
         if read.without:
             said += f"   without curves: {', '.join(plain_line(label, 30) for label in read.without)}"

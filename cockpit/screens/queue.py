@@ -82,6 +82,9 @@ class QueueScreen(WishKeys):
         self._feed.watch(self.query_one(QueueSummary), read_forecast)
         self.query_one(LanesView).watch_feed()
 
+    def on_resize(self) -> None:
+        self.query_one(LanesView).draw()
+
     def on_screen_suspend(self) -> None:
         for target in (self, self.query_one(QueueSummary), self.query_one(LanesView)):
             self._feed.unwatch(target)

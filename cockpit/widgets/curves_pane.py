@@ -74,7 +74,8 @@ class CurvesPane(Container, can_focus=True):
         if not plots or not self.display or not self.charts:
             return
         names = [name for chart in self.charts for name in chart]
-        width = max(plot.points_wide for plot in plots)
+        # The charts themselves know their new widths only after the layout that follows.
+        width = 2 * max(self.size.width // max(self._across[0], 1), 1)
         view = self.view
         read = partial(
             read_curves,

@@ -31,14 +31,12 @@ class LanesView(Static):
     def watch_feed(self) -> None:
         self._feed.watch(self, read)
 
-    def on_mount(self) -> None:
-        self.watch(self.app, "size", self._draw, init=False)
-
     def on_lanes_read(self, read: LanesRead) -> None:
         self._lanes = read.lanes
-        self._draw()
+        self.draw()
 
-    def _draw(self) -> None:
+    def draw(self) -> None:
+        """Also when the screen has another size: what is not displayed hears of no size of its own."""
         width = self.app.size.width
         self.display = bool(self._lanes) and width >= WIDE
         if self.display:

@@ -1,16 +1,23 @@
 """A real store to look at, filled as the daemon would fill it, and a cockpit driven by keys."""
 
 import asyncio
+import fcntl
 import math
+import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.notifications import Notification
 from textual.pilot import Pilot
+from textual.widgets import Input
 
+from cockpit import cleanup, library, machine_facts
 from cockpit.app import Cockpit
-from store import jobs, lifecycle, records
+from cockpit.machine_facts import Load
+from store import jobs, lifecycle, machine, paths, records
 from store.database import Database
 from store.lifecycle import NewJob, Outcome
 from store.schema import Status
@@ -128,3 +135,58 @@ def visit(database: Database) -> Callable[..., None]:
         asyncio.run(session())
 
     return run
+
+
+NOON = 1_794_916_800.0
+"""The moment at which the cockpit looks: 2026-11-17 12:00:00 UTC."""
+
+
+class Clock:
+    """The time as store and cockpit see it. A test that fills the store sets it back first."""
+
+    def __init__(self) -> None:
+        self.now = NOON
+
+    def ago(self, minutes: float) -> None:
+        self.now = NOON - 60 * minutes
+
+
+@pytest.fixture
+def clock() -> Iterator[Clock]:
+    """Stands still, in UTC. Nothing waits by it: what waits has the monotonic clock."""
+    still, localtime = Clock(), time.localtime
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "UTC")
+        time.tzset()
+        patch.setattr(time, "time", lambda: still.now)
+        patch.setattr(time, "localtime", lambda at=None: localtime(still.now if at is None else at))
+        yield still
+    time.tzset()
+
+
+@pytest.fixture
+def same_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What would differ from one machine to the next, and what blinks or goes away by itself."""
+    load = Load(3.2, 2.8, 16, 41.5, 125.6, 310.4, 880.0)
+    monkeypatch.setattr(machine_facts, "read_load", lambda home: load)
+    monkeypatch.setattr(machine_facts, "_resident", lambda pid: 96)
+    size_of = cleanup.size_of
+    monkeypatch.setattr(cleanup, "size_of", lambda path: 1 << 20 if ".db" in path.name else size_of(path))
+    monkeypatch.setattr(library, "_FOLDER", tmp_path / "bundled")
+    monkeypatch.setattr(Notification, "has_expired", False)
+    monkeypatch.setattr(Notification, "time_left", 3600.0)
+    monkeypatch.setattr(Input, "cursor_blink", False)
+
+
+@pytest.fixture
+def daemon(database: Database, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Iterator[None]:
+    """The traces of a daemon that runs: its lock, and what it says of itself. Nothing is ever started by it."""
+    cards = [{"uuid": f"GPU-{one}", "name": "H200", "memory_bytes": 140 << 30} for one in "ab"]
+    cards.append(cards[0] | {"uuid": "GPU-c", "blocked": "in use by ollama (pid 7)"})
+    clock.ago(300)
+    with monkeypatch.context() as process:
+        process.setattr(os, "getpid", lambda: 4321)
+        machine.announce(database, 4, cards)
+    with paths.daemon_lock(database.home).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
