@@ -13,6 +13,7 @@ from cockpit.screens.heat_text import heat_lines
 from cockpit.screens.panel_text import checkpoint_lines, provenance_cells, round_lines
 from cockpit.screens.study_text import study_lines
 from cockpit.widgets.cells import Cell
+from cockpit.widgets.text_view import HANG
 from store.results import Score
 from store.schema import ACTIVE, Status
 
@@ -156,7 +157,7 @@ def history_lines(read: HistoryRead) -> list[list[Cell]]:
         for index, line in enumerate(plain_lines(note.text)):
             entries.append((note.time, [("  " + (label if index == 0 else "  ") + line, paint)]))
     entries.sort(key=lambda entry: entry[0])
-    lines: list[list[Cell]] = [[(f"{clock(moment)}  ", "muted"), *cells] for moment, cells in entries]
+    lines: list[list[Cell]] = [[(f"{clock(moment)}  ", "muted"), HANG, *cells] for moment, cells in entries]
     return [*lines, [], *_attempt_lines(read)]
 
 

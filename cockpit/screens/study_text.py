@@ -3,6 +3,7 @@
 from cockpit.plain_text import plain_line
 from cockpit.studies import Study
 from cockpit.widgets.cells import Cell
+from cockpit.widgets.text_view import HANG
 
 _NAME_WIDTH = 30
 _MEANING = {"null": "means nothing", "rival": "another account"}
@@ -27,6 +28,7 @@ def study_lines(studies: list[Study]) -> list[list[Cell]]:
         lines.append(
             [
                 (f"  {name:<{width}}  ", "accent"),
+                HANG,
                 (counts, ""),
                 (f"{best:>7}", "good" if one.role == "tested" and (one.best_gain or 0) > 0 else ""),
                 (f"  {tail}", "muted"),

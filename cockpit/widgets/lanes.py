@@ -58,19 +58,23 @@ def lane_cells(lane: Lane, number: int, width: int) -> list[Cell]:
     size = lane.memory_bytes / GIB if lane.memory_bytes else None
     used = f"{lane.memory[-1]:.1f}" if lane.memory else "-"
     whole = f"/{size:.0f} GiB" if size else " GiB"
-    figures: list[Cell] = [
+    samples = SAMPLES if width >= 120 else 12
+    use: list[Cell] = [
         (fit(f"{lane.util[-1]:.0f}%" if lane.util else "-", 5, right=True) + " ", ""),
-        (sparkline(lane.util, 100.0, SAMPLES if width >= 120 else 12), "accent"),
-        (fit(f"{used}{whole}", 15, right=True) + " ", ""),
-        (
-            sparkline(lane.memory, size or max(lane.memory, default=1.0), SAMPLES if width >= 120 else 12),
-            "good",
-        ),
+        (sparkline(lane.util, 100.0, samples), "accent"),
     ]
-    taken = sum(len(text) for text, _ in figures)
+    memory: list[Cell] = [
+        (fit(f"{used}{whole}", 15, right=True) + " ", ""),
+        (sparkline(lane.memory, size or max(lane.memory, default=1.0), samples), "good"),
+    ]
+    taken = sum(len(text) for text, _ in (*use, *memory))
     name = f"GPU {number} "
     who, paint = _holder(lane)
-    return [(name, ""), (fit(who, max(min(width - taken - len(name) - 1, 80), 8)) + " ", paint), *figures]
+    room = max(min(width - taken - len(name) - 1, 80), 8)
+    if not lane.util and len(who) > room:
+        # An empty history says less than the rest of the text.
+        room, use = room + sum(len(text) for text, _ in use), []
+    return [(name, ""), (fit(who, room) + " ", paint), *use, *memory]
 
 
 def sparkline(values: Sequence[float], top: float, width: int) -> str:

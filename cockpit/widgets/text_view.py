@@ -15,6 +15,8 @@ from cockpit.keymap import named
 from cockpit.widgets.cells import Cell, to_strip
 
 Line = Sequence[Cell]
+HANG: Cell = ("", "hang")
+"""Stands in a line where its continuation rows begin; without it they begin where its text does, behind its `│`."""
 
 
 class TextView(ScrollView, can_focus=True, inherit_bindings=False):
@@ -77,21 +79,49 @@ class TextView(ScrollView, can_focus=True, inherit_bindings=False):
 
 
 def wrap(line: Line, width: int) -> list[list[Cell]]:
-    """The line in rows of at most `width` cells, broken after a space where one is near the end."""
-    if sum(cell_len(text) for text, _ in line) <= width:
-        return [list(line)]
-    characters = [(character, paint) for text, paint in line for character in text]
+    """The line in rows of at most `width` cells, broken near the end after a space or else after a `/`."""
+    cells = [cell for cell in line if cell != HANG]
+    if sum(cell_len(text) for text, _ in cells) <= width:
+        return [cells]
+    indent = _indent(line, width)
     rows: list[list[Cell]] = []
+    characters = [(character, paint) for text, paint in cells for character in text]
     while characters:
-        end, taken = 0, 0
-        while end < len(characters) and (taken := taken + cell_len(characters[end][0])) <= width:
-            end += 1
-        if end < len(characters):
-            spaces = [place for place in range(max(end - width // 2, 1), end) if characters[place][0] == " "]
-            end = spaces[-1] + 1 if spaces else max(end, 1)
-        rows.append(_joined(characters[:end]))
+        start = indent if rows else []
+        end = _end(characters, width - len(start), len(indent) + 1 if not rows else 1)
+        rows.append(_joined([*start, *characters[:end]]))
         characters = characters[end:]
+        while characters and characters[0][0] == " ":
+            characters = characters[1:]
     return rows
+
+
+def _indent(line: Line, width: int) -> list[Cell]:
+    """What continuation rows begin with, a cell each; nothing where it would take half of the room."""
+    text = "".join(text for text, _ in line)
+    if HANG in line:
+        before = "".join(text for text, _ in line[: line.index(HANG)])
+        indent = [(" ", "")] * cell_len(before)
+    else:
+        length = len(text) - len(text.lstrip(" │"))
+        indent = [(one, paint) for text, paint in line for one in text][:length]
+    return indent if len(indent) <= width // 2 else []
+
+
+def _end(characters: Sequence[Cell], width: int, least: int) -> int:
+    """How many of the characters make a row."""
+    end, taken = 0, 0
+    while end < len(characters) and (taken := taken + cell_len(characters[end][0])) <= width:
+        end += 1
+    if end == len(characters):
+        return end
+    for after in " /":
+        places = [
+            place for place in range(max(end - width // 2, least), end) if characters[place][0] == after
+        ]
+        if places:
+            return places[-1] + 1
+    return max(end, 1)
 
 
 def _joined(characters: list[Cell]) -> list[Cell]:

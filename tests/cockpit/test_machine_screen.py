@@ -49,6 +49,10 @@ def test_a_lane_says_who_holds_a_card_and_how_busy_it_was(cards: Database) -> No
     assert "#1 a (1 GiB), #2 b (2 GiB)" in lane_cells(shared, 0, 120)[1][0]
     for lane in (taken, blocked, free, shared):
         assert sum(len(text) for text, _ in lane_cells(lane, 0, 78)) <= 78
+    # What has no history leaves its room to the text, and the memory stays in its column.
+    assert "in use by ollama (pid 7) " in "".join(text for text, _ in lane_cells(blocked, 1, 78))
+    lines = ["".join(text for text, _ in lane_cells(lane, 1, 78)) for lane in (blocked, free)]
+    assert lines[0].index("GiB") == lines[1].index("GiB")
 
 
 def test_a_sparkline_shows_the_newest_values_and_never_leaves_its_cells() -> None:
