@@ -1,5 +1,6 @@
 """Curves of other runs beside those of a job. Runs that differ in nothing but their seeds are one band with their mean."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -13,6 +14,8 @@ from store.metrics import Bucket
 
 MOST_COLUMNS = 160
 """Finer than this, twenty runs take too long to read while they go on."""
+_EVERY_POINT = 1 << 40
+"""So wide a chart summarises nothing."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,7 @@ class Overlay:
     curve: list[Bucket]
     band: list[Bucket]
     last_value: float | None
+    """The newest, or the mean at the newest step that the seeds share; NaN is NaN, None where they share none."""
 
 
 def siblings(database: Database, job_id: int) -> list[Job]:
@@ -60,10 +64,12 @@ def read_overlays(
         for group in groups:
             curves = [(run, drawn[run.id][name]) for run in group if name in drawn[run.id]]
             if len(curves) > 1:
-                found.setdefault(name, []).append(_band(curves, width))
+                newest = _newest_mean(database, [run.id for run, _ in curves], name)
+                found.setdefault(name, []).append(_band(curves, width, newest))
             elif curves and curves[0][0].id != job.id:
                 run, curve = curves[0]
-                found.setdefault(name, []).append(Overlay(f"#{run.id} {run.name}", curve, [], curve[-1].high))
+                newest = math.nan if curve[-1].high is None else curve[-1].high
+                found.setdefault(name, []).append(Overlay(f"#{run.id} {run.name}", curve, [], newest))
     return found
 
 
@@ -88,7 +94,30 @@ def _without_seeds(value: Any) -> Any:
     return [_without_seeds(one) for one in value] if isinstance(value, list) else value
 
 
-def _band(curves: Sequence[tuple[Job, list[Bucket]]], width: int) -> Overlay:
+def _newest_mean(database: Database, job_ids: Sequence[int], name: str) -> float | None:
+    """The mean over runs at the newest step that all of them have logged, whatever is drawn; None without such a step.
+
+    Looks from the newest point of the shortest run back, ever further: most runs of one recipe share that very step.
+    """
+    ends = [one.last_step for one in metrics.list_series(database, job_ids) if one.name == name]
+    last, reach = min(step for step in ends if step is not None), 0
+    while True:
+        runs = [_points(database, job_id, name, last - reach, last) for job_id in job_ids]
+        if shared := set(runs[0]).intersection(*runs[1:]):
+            return fmean(run[max(shared)] for run in runs)
+        if reach > last:
+            return None
+        reach = 8 * reach + 8
+
+
+def _points(database: Database, job_id: int, name: str, first: float, last: float) -> dict[float, float]:
+    """Every value between two steps, by its step."""
+    found = metrics.chart(database, job_id, name, _EVERY_POINT, first, last)
+    points = {one.first_step: math.nan if one.low is None else one.low for one in found}
+    return {step: value for step, value in points.items() if first <= step <= last}
+
+
+def _band(curves: Sequence[tuple[Job, list[Bucket]]], width: int, newest: float | None) -> Overlay:
     first = min(curve[0].first_step for _, curve in curves)
     last = max(curve[-1].last_step for _, curve in curves)
     rows = [_columns(curve, first, last, width) for _, curve in curves]
@@ -103,7 +132,7 @@ def _band(curves: Sequence[tuple[Job, list[Bucket]]], width: int) -> Overlay:
             mean.append(Bucket(place, place, fmean(values), fmean(values), 0))
             band.append(Bucket(place, place, min(values), max(values), 0))
     seeds = ", ".join(str(run.recipe.get("seed", f"#{run.id}")) for run, _ in curves)
-    return Overlay(f"mean of seeds {seeds}", mean, band, mean[-1].high if mean else None)
+    return Overlay(f"mean of seeds {seeds}", mean, band, newest)
 
 
 def _columns(curve: Sequence[Bucket], first: float, last: float, width: int) -> dict[int, float]:

@@ -26,7 +26,7 @@ def fit(text: str, width: int, right: bool = False) -> str:
 def fit_middle(text: str, width: int) -> str:
     """Exactly `width` cells; what is too long loses its middle, for the ends tell the cells of a matrix apart."""
     length = cell_len(text)
-    if length <= width or width < 8:
+    if length <= width or width < 6:
         return fit(text, width)
     head = set_cell_size(text, (width - 1) // 3)
     tail = text

@@ -80,7 +80,8 @@ class MetricPlot(Widget):
         own = {name: read.curves[name] for name in self.names if read.curves.get(name)}
         self._curves = own | {label: one.curve for label, one in beside.items()}
         self._bands = [one.band for one in beside.values() if one.band]
-        self._last_values = read.last_values | {label: one.last_value for label, one in beside.items()}
+        known = {label: one.last_value for label, one in beside.items() if one.last_value is not None}
+        self._last_values = read.last_values | known
         if self._axis.name != SECONDS:
             self._axis, self._total = read.axis, read.total
         self._has_data = True
@@ -224,14 +225,14 @@ class MetricPlot(Widget):
     def _title(self, memory: float, across: scales.Scale, width: int) -> list[Cell]:
         if self.cursor is not None:
             half = (across.high - across.low) / max(width - 1, 1) / 2
-            return plot_text.read_out(self._curves, self._axis.name, self.cursor, half)
+            return plot_text.read_out(self._curves, self._axis.name, self.cursor, half, self.size.width)
         notes = ["log y"] if self.log_scale else []
         if memory:
             length = plot_text.tick_label(round(memory, 1))
             notes.append(f"EMA over {length} {'steps' if self._axis.name == 'step' else self._axis.name}")
         if self._values_left_out():
             notes.append("× NaN, inf or not above 0" if self.log_scale else "× NaN or inf")
-        return plot_text.title(self._curves, self._last_values, notes)
+        return plot_text.title(self._curves, self._last_values, notes, self.size.width)
 
     def _values_left_out(self) -> bool:
         return any(

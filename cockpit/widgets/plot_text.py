@@ -3,35 +3,65 @@
 import math
 from collections.abc import Mapping, Sequence
 
+from rich.cells import cell_len
+
 from cockpit import axes, curves, scales
 from cockpit.figures import number, span
 from cockpit.plain_text import plain_line
-from cockpit.widgets.cells import Cell
+from cockpit.widgets.cells import Cell, fit_middle
 from store.metrics import Bucket
 
 GRID = "┈"
 _CROSSHAIR = "┆"
 _MARKS = 4
 """How often a curve has its letter, where there is room."""
+_NAME_TO_READ, _LEAST_NAME = 6, 2
 Curves = Mapping[str, Sequence[Bucket]]
 
 
-def title(drawn: Curves, last_values: Mapping[str, float | None], notes: Sequence[str]) -> list[Cell]:
-    """Each curve with its newest value, then how it is drawn."""
-    cells: list[Cell] = [(" ", "")]
-    for index, name in enumerate(drawn):
-        value = last_values.get(name)
-        cells += [_name(drawn, name, index), (f"{number(math.nan if value is None else value)}   ", "title")]
-    return [*cells, (" · ".join(notes), "axis")]
+def title(
+    drawn: Curves, last_values: Mapping[str, float | None], notes: Sequence[str], width: int
+) -> list[Cell]:
+    """Each curve with its newest value, where one is known, then how it is drawn."""
+    values = {name: last_values[name] for name in drawn if name in last_values}
+    texts = {name: number(math.nan if value is None else value) for name, value in values.items()}
+    return _named(" ", drawn, [texts.get(name, "") for name in drawn], " · ".join(notes), width)
 
 
-def read_out(drawn: Curves, axis: str, place: float, half: float) -> list[Cell]:
+def read_out(drawn: Curves, axis: str, place: float, half: float, width: int) -> list[Cell]:
     """Where the cursor is, and what each curve has there: its value, or the least and the greatest of a few."""
-    cells: list[Cell] = [(f" {axis} {axes.place_text(axis, place)}   ", "title")]
-    for index, (name, buckets) in enumerate(drawn.items()):
-        found = curves.value_at(buckets, place, half)
-        cells += [_name(drawn, name, index), (f"{_values(found)}   ", "title")]
-    return cells
+    texts = [_values(curves.value_at(buckets, place, half)) for buckets in drawn.values()]
+    return _named(f" {axis} {axes.place_text(axis, place)}   ", drawn, texts, "", width)
+
+
+def _named(start: str, drawn: Curves, texts: Sequence[str], end: str, width: int) -> list[Cell]:
+    """Every curve with its text, in `width` cells: names that are too long for that lose their middles.
+
+    Where too little would be left of them, there is less between the curves, and letters alone say how they are drawn.
+    """
+    names = [plain_line(name, 60) for name in drawn]
+    lengths = [cell_len(name) for name in names]
+    lettered = are_lettered(drawn)
+    for gap, with_line in (("   ", True), ("  ", True), (" ", not lettered)):
+        heads = [_head(index, with_line, lettered) for index in range(len(names))]
+        tails = [f" {text}{gap}" for text in texts]
+        room = width - sum(map(cell_len, (start, end, *heads, *tails))) + (0 if end else len(gap))
+        most = _most_each(lengths, room)
+        if most >= min(max(lengths), _NAME_TO_READ):
+            break
+    cells: list[Cell] = [(start, "title")]
+    for index, (head, name, tail) in enumerate(zip(heads, names, tails, strict=True)):
+        short = fit_middle(name, min(cell_len(name), most))
+        cells += [(f"{head}{short}", f"curve-{index % 4 + 1}"), (tail, "title")]
+    return [*cells, (end, "axis")]
+
+
+def _most_each(lengths: Sequence[int], room: int) -> int:
+    """How long a name may be so that all of them fit: short ones leave their room to the others."""
+    return next(
+        (most for most in range(max(lengths), _LEAST_NAME, -1) if sum(min(n, most) for n in lengths) <= room),
+        _LEAST_NAME,
+    )
 
 
 def _values(found: Bucket | None) -> str:
@@ -45,10 +75,10 @@ def _values(found: Bucket | None) -> str:
     return f"{number(found.low)} to {number(found.high)}{gap}"
 
 
-def _name(drawn: Curves, name: str, index: int) -> Cell:
-    line = "━" if index == 0 else "╍"
-    letter = f"{_letter(index)} " if are_lettered(drawn) else ""
-    return f"{line} {letter}{plain_line(name, 60)} ", f"curve-{index % 4 + 1}"
+def _head(index: int, with_line: bool, lettered: bool) -> str:
+    """How a curve is drawn, and its letter where it has one."""
+    line = ("━ " if index == 0 else "╍ ") if with_line else ""
+    return line + (f"{_letter(index)} " if lettered else "")
 
 
 def are_lettered(drawn: Curves) -> bool:

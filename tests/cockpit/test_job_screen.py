@@ -250,7 +250,7 @@ def test_the_figures_of_the_embeddings_stand_beside_the_language_loss_and_have_c
         await person.sees("● running")
         await person.press("enter")
         await person.sees("lm_loss 0.5000   jepa_loss 0.2500   margin 0.1250   R@1 75.0%   rank 12.50")
-        await person.sees("━ loss", "━ A lm_loss", "━ panel/margin")
+        await person.sees("━ loss", "A lm", "C pa", "argin 0.1250", "ieval 0.7500")
         await person.press("m")
         await person.sees("Metrics to draw", "[x] lm_loss", "[ ] panel/effective_rank")
         await person.press("escape")

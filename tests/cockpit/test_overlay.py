@@ -66,6 +66,34 @@ def test_seeds_are_a_band_with_their_mean_and_other_runs_keep_their_curve(
     assert read_overlays(database, job, [], ["loss"], 100, axis, None) == {}
 
 
+@pytest.mark.parametrize("width", [3, 40, 160])
+@pytest.mark.parametrize("part", [None, (0.0, 10.0)])
+def test_the_mean_of_seeds_is_that_of_the_newest_step_they_share(
+    database: Database, runs: list[int], width: int, part: tuple[float, float] | None
+) -> None:
+    """The third seed has ended at step 49; what is drawn, and how wide, does not matter."""
+    job = jobs.get_job(database, runs[0])
+    found = read_overlays(database, job, runs[1:3], ["loss"], width, "step", part)
+    assert found["loss"][0].last_value == pytest.approx(1 + math.exp(-49 / 30))
+
+
+def test_seeds_that_share_no_newest_step_have_the_mean_of_an_older_one_or_none(
+    database: Database, bench: Any
+) -> None:
+    new = [NewJob(f"r{seed}", "sft", {"seed": seed}) for seed in (1, 2, 3)]
+    ids = lifecycle.enqueue(database, "demo", new)[1]
+    for steps in ((*range(0, 300, 5), 301), (*range(0, 300, 7), 302), (401, 402)):
+        job_id = bench.start()
+        bench.record(job_id, *({"kind": "metrics", "step": s, "values": {"loss": s + job_id}} for s in steps))
+    job = jobs.get_job(database, ids[0])
+
+    def mean(others: list[int]) -> float | None:
+        return read_overlays(database, job, others, ["loss"], 80, "step", None)["loss"][0].last_value
+
+    assert mean([ids[1]]) == 280 + 1.5
+    assert mean([ids[2]]) is None
+
+
 def test_runs_beside_two_metrics_of_one_chart_are_told_apart() -> None:
     one = Overlay("#2 b", [], [], 1.0)
     both = {"loss": [one], "eval_loss": [one]}
