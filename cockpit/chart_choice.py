@@ -14,8 +14,10 @@ TOGETHER = (
 )
 """Metrics that share a chart, in the order of the charts that are drawn before anybody chose."""
 
+_REWARDS = ("reward", "acc_robust", "format_ok")
+"""Of a policy that learns by rewards. Its loss is a difference around zero, whose height says little."""
 _ON_REQUEST = (
-    ("reward", "acc_robust", "format_ok"),
+    _REWARDS,
     ("frac_reward_zero_std", "live_share", "clipped_ratio"),
     ("length", "length/min", "length/max", "length/terminated"),
     ("clip_ratio/low", "clip_ratio/high"),
@@ -30,9 +32,10 @@ _MOST = 4
 
 
 def default_charts(series: Sequence[Series]) -> list[tuple[str, ...]]:
-    """Loss and accuracy where there are such metrics, else the first two there are."""
+    """Loss and accuracy where there are such metrics, before them the rewards of a policy; else the first two there are."""
     names = [one.name for one in series]
-    shared = [tuple(name for name in group if name in names) for group in TOGETHER]
+    first = (_REWARDS,) if _REWARDS[0] in names else ()
+    shared = [tuple(name for name in group if name in names) for group in (*first, *TOGETHER)]
     logged: list[tuple[str, ...]] = [(name,) for name in names if not name.startswith(OBSERVED)]
     return [group for group in shared if group] or logged[:2] or possible_charts(series)[:2]
 

@@ -82,6 +82,12 @@ def test_gpus_and_diagnostics_are_offered_in_groups_and_not_drawn_before_somebod
     assert default_charts(series("gpu/0/util")) == [("gpu/0/util",)]
 
 
+def test_the_rewards_of_a_policy_are_drawn_before_its_loss() -> None:
+    found = default_charts(series("acc_robust", "kl", "loss", "reward"))
+    assert found == [("reward", "acc_robust"), ("loss",)]
+    assert default_charts(series("acc_robust", "loss")) == [("loss",)]
+
+
 @pytest.mark.parametrize("size", [(80, 24), (200, 50)])
 def test_a_job_of_rewards_shows_its_completions_checkpoints_and_cards(
     visit: Any, bench: Any, database: Database, size: tuple[int, int]
