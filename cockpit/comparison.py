@@ -243,5 +243,5 @@ def unlike_protocols(ours: dict[str, Any], theirs: dict[str, Any]) -> str:
 
 
 def _short(value: Any) -> str:
-    text = str(value)
+    text = "none named" if value is None else str(value)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -126,6 +126,9 @@ class CompareScreen(Screen[None]):
         if self._is_of_seeds(entry):
             self.notify("Several seeds stand here: u unfolds them, then open one.", timeout=4)
             return
+        if not any(count for count, _ in self._cases(table, entry)):
+            self.notify("No question here was asked of both: there are no examples to show.", timeout=4)
+            return
         self.app.push_screen(ExamplesScreen(self._feed, pairing(table, entry, self._column)))
 
     def action_baseline(self) -> None:
@@ -205,6 +208,12 @@ class CompareScreen(Screen[None]):
         baseline = self._table.baseline if self._table else entry
         return self._cell(entry).seeds > 1 or self._cell(baseline).seeds > 1
 
+    def _cases(self, table: Comparison, entry: Entry) -> list[tuple[int, str]]:
+        """How many examples of each kind enter would show, if it shows any."""
+        if entry is table.baseline or self._is_of_seeds(entry):
+            return []
+        return list(zip(map(len, pairing(table, entry, self._column).cases()), CASES, strict=True))
+
     def _draw(self) -> None:
         table = self._table
         if table is None:
@@ -233,8 +242,8 @@ class CompareScreen(Screen[None]):
         verdict = self._cell(entry).verdict
         lines = compare_text.sentence(table, entry, self._column, verdict)
         lines += compare_text.seeds_line(self._cell(entry))
-        if entry is not table.baseline and not self._is_of_seeds(entry):
-            cases = zip(map(len, pairing(table, entry, self._column).cases()), CASES, strict=True)
+        cases = self._cases(table, entry)
+        if any(count for count, _ in cases):
             lines += [
                 [],
                 [
