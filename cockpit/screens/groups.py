@@ -62,7 +62,7 @@ class GroupsScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         yield SlotBar()
         yield Banner()
-        yield RowList(id="groups")
+        yield RowList(id="groups", opens=False)
         yield Static(Content(_NONE), id="no-groups")
         yield Footer(compact=True, show_command_palette=False)
 

@@ -46,7 +46,7 @@ class OverlayScreen(Screen[None]):
         yield Banner()
         yield Static("", id="overlay-title", markup=False)
         yield Horizontal(id="overlay-charts")
-        yield RowList(id="overlay-models")
+        yield RowList(id="overlay-models", opens=False)
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:

@@ -41,8 +41,10 @@ class RowList(ScrollView, can_focus=True, inherit_bindings=False):
     class Chosen(Message):
         place: int
 
-    def __init__(self, *, id: str | None = None) -> None:
+    def __init__(self, *, id: str | None = None, opens: bool = True) -> None:
+        """`opens` is whether something comes of a row that is chosen: without, no key is offered for it."""
         super().__init__(id=id)
+        self._opens = opens
         self.cursor = 0
         self._header: Line = []
         self._rows: list[Line] = []
@@ -55,11 +57,14 @@ class RowList(ScrollView, can_focus=True, inherit_bindings=False):
         self.virtual_size = Size(0, len(rows) + 1)
         self.refresh()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return action != "choose" or self._opens
+
     def action_move(self, by: int) -> None:
         self._go(self.cursor + by)
 
     def action_choose(self) -> None:
-        if self._rows:
+        if self._rows and self._opens:
             self.post_message(self.Chosen(self.cursor))
 
     def on_click(self, event: events.Click) -> None:
