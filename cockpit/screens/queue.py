@@ -76,6 +76,8 @@ class QueueScreen(WishKeys):
     def on_mount(self) -> None:
         self.query_one("#empty").display = False
         self._table.focus()
+        # The feed may tell of the slots after the rows: what waits is counted among them.
+        self.watch(self.app, "slots", self._show_summary, init=False)
 
     def on_screen_resume(self) -> None:
         self._watch()

@@ -128,8 +128,8 @@ def _name_cells(row: JobRow, width: int, beside: Beside) -> list[Cell]:
     # A single job has the name of its experiment; saying it twice helps nobody.
     if experiment == name or width < _LEAST_FOR_EXPERIMENT:
         return [(fit_middle(name, width) + " ", "")]
-    prefix_width = min(cell_len(experiment) + 2, max(width // 3, 12))
-    prefix = fit(f"{experiment}: ", prefix_width)
+    prefix_width = min(cell_len(experiment) + 2, max(width // 3, 12, width - cell_len(name)))
+    prefix = fit(experiment, prefix_width - 2) + ": "
     return [(prefix, "faint"), (fit_middle(name, width - prefix_width) + " ", "")]
 
 

@@ -40,7 +40,8 @@ def _parts(view: QueueView, jobs: int, waiting: int, marked: int, forecast: Fore
         parts += [("  filter ", muted), (plain_line(view.text, 40), "$primary")]
     if marked:
         parts.append((f"  ◆ {marked} marked", "$warning"))
-    if waiting:
+    # Below a filter that finds nothing, the forecast would seem to be about what it has found.
+    if waiting and jobs:
         parts.append((f"  {_empty(forecast)}", muted))
     return parts
 
