@@ -25,6 +25,8 @@ from cockpit.widgets.text_view import TextView
 from engines.recipe.errors import RecipeError
 from store.database import Database
 
+_SCROLLBAR = 1
+
 
 class RecipeForm(Screen[list[str] | None]):
     """Answers the changes to submit, as `--set` has them; None where the person went back."""
@@ -220,7 +222,9 @@ class RecipeForm(Screen[list[str] | None]):
         changed = f"   {len(self._changes)} changed" if self._changes else ""
         title = f"{plain_line(self._recipe_name, 60)}{which}{changed}   enter edits"
         self.query_one("#form-title", Static).update(Content(title))
-        self.query_one(RowList).show(*field_table(self._rows, self._changes, self.size.width - 2))
+        self.query_one(RowList).show(
+            *field_table(self._rows, self._changes, self.size.width - 2 - _SCROLLBAR)
+        )
         self._describe()
 
     def _describe(self) -> None:

@@ -2,9 +2,11 @@
 
 import math
 from itertools import combinations
+from typing import Any
 
 import pytest
 from textual.theme import Theme
+from textual.widgets import Input
 
 from cockpit import themes
 
@@ -102,3 +104,21 @@ def test_every_colour_can_be_read_on_the_background(theme: Theme, vision: str) -
     least = min(contrast(seen(str(getattr(theme, role)), vision), ground) for role in themes.ROLES)
 
     assert least >= (CONTRAST if vision in made_for(theme)[0] else 3)
+
+
+def test_what_a_box_asks_for_can_be_read_in_every_theme(visit: Any) -> None:
+    found = {}
+
+    async def look(person: Any) -> None:
+        await person.press("slash")
+        box = person.app.screen.query_one("#filter", Input)
+        for theme in themes.OURS:
+            person.app.theme = theme.name
+            await person.pilot.pause()
+            style = box.get_component_rich_style("input--placeholder")
+            front, back = (seen(one.triplet.hex, "normal") for one in (style.color, style.bgcolor))
+            found[theme.name] = contrast(front, back)
+
+    visit(look)
+    assert len(set(found.values())) > 1
+    assert min(found.values()) >= CONTRAST
