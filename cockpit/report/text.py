@@ -40,8 +40,10 @@ def print_report(report: Report, charts: Iterable[list[list[Cell]]]) -> None:
 
 
 def subject(report: Report) -> str:
-    """What was asked: task, split, number of questions and decoding."""
+    """What was asked: task, split, number of questions and decoding, as far as it is known."""
     protocol = report.protocol
+    if not protocol and report.points:
+        return f"{report.points[0].n} questions; the scores do not say of which task"
     if not protocol:
         return "no evaluation yet"
     sampling = protocol.get("sampling")

@@ -13,9 +13,10 @@ from cockpit.report.plots import Plot
 from cockpit.report.section import Section
 from cockpit.report.sections import sections
 from cockpit.report.text import subject
-from cockpit.widgets.cells import Cell
+from cockpit.widgets.cells import Cell, fit_middle
 
 Line = list[Cell]
+_GAP = "  "
 _COLOURS = dict(zip(PAINTS, ("accent", "attention", "bad", "good") * 2, strict=True))
 """A screen has four colours for lines; their marks tell apart what shares one."""
 
@@ -40,7 +41,7 @@ def report_lines(found: Report, axis: str | None, grader: str, width: int) -> li
     ):
         lines += [*_painted(drawn), []] if drawn else []
     for section in sections(found):
-        lines += [[(plain_line(section.title, 300), "strong")], *_table(section)]
+        lines += [[(plain_line(section.title, 300), "strong")], *table(section, width)]
         lines += [*([(plain_line(line, 2000), "")] for line in section.lines), []]
     return lines
 
@@ -49,15 +50,35 @@ def _painted(drawn: Iterable[Sequence[Cell]]) -> list[Line]:
     return [[(plain_line(text, 400), _COLOURS.get(paint, "")) for text, paint in line] for line in drawn]
 
 
-def _table(section: Section) -> list[Line]:
+def table(section: Section, width: int) -> list[Line]:
+    """The rows; columns that there is no room for stand in more tables below, each with the first column again."""
     if not section.headers:
         return []
     rows = [[plain_line(cell, 200) for cell in row] for row in (section.headers, *section.rows)]
+    most = max(width // 2 - len(_GAP), 8)
+    rows = [[fit_middle(name, min(cell_len(name), most)), *rest] for name, *rest in rows]
     widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
-    return [_row(row, widths, section.right, "" if number else "muted") for number, row in enumerate(rows)]
+    lines: list[Line] = []
+    for part in _parts(widths, width):
+        right = "".join(section.right[place : place + 1] or "l" for place in part)
+        for number, row in enumerate(rows):
+            cells = [row[place] for place in part]
+            lines.append(_row(cells, [widths[place] for place in part], right, "" if number else "muted"))
+    return lines
+
+
+def _parts(widths: Sequence[int], width: int) -> list[list[int]]:
+    """Which columns stand beside each other: as many as there is room for, the first of all in each part."""
+    parts = [[0]]
+    for place in range(1, len(widths)):
+        taken = sum(widths[one] + len(_GAP) for one in (*parts[-1], place)) - len(_GAP)
+        if taken > width and len(parts[-1]) > 1:
+            parts.append([0])
+        parts[-1].append(place)
+    return parts
 
 
 def _row(cells: Sequence[str], widths: Sequence[int], right: str, paint: str) -> Line:
     spaces = [" " * (width - cell_len(cell)) for cell, width in zip(cells, widths, strict=True)]
     texts = [space + cell if right[place : place + 1] == "r" else cell + space for place, (cell, space) in enumerate(zip(cells, spaces, strict=True))]  # fmt: skip
-    return [("  ".join(texts).rstrip(), paint)]
+    return [(_GAP.join(texts).rstrip(), paint)]

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from cockpit.report.section import Section
+from cockpit.screens.report_text import table
 from store.database import Database
 
 Visits = Callable[..., None]
@@ -45,6 +47,41 @@ def test_the_report_of_an_experiment_is_read_turned_over_and_written(
     page = (database.home / "exports" / "other.md").read_text()
     assert page.startswith("# other\n") and "## " in page
     assert all((database.home / "exports" / name).is_file() for name in re.findall(r"\(<(.+\.svg)>\)", page))
+
+
+def test_scores_that_do_not_say_what_was_asked_are_no_missing_evaluation(visit: Any, bench: Any) -> None:
+    bench.enqueue("eval", engine="eval")
+    job = bench.start()
+    bench.score(job, [True, True, False, False])
+    bench.finish(job)
+
+    async def look(person: Any) -> None:
+        await person.sees("✓ succeeded")
+        await person.press("p")
+        await person.sees("Accuracy", "50.0%", "4 questions; the scores do not say of which task")
+
+    visit(look)
+
+
+LONG = Section(
+    "Budgets",
+    ["model", *(f"column {n}" for n in range(8))],
+    [[name, *(f"{n}.25%" for n in range(8))] for name in ("a" * 60 + " seed=1", "a" * 60 + " seed=2")],
+    "l" + "r" * 8,
+)
+
+
+@pytest.mark.parametrize("width", [40, 76, 96])
+def test_columns_that_do_not_fit_stand_below_with_the_name_of_their_row(width: int) -> None:
+    rows = ["".join(text for text, _ in line) for line in table(LONG, width)]
+    assert all(len(row) <= width for row in rows)
+    assert sum("seed=1" in row for row in rows) == sum(row.startswith("model") for row in rows) > 1
+    shown = " ".join(rows).split()
+    assert all(shown.count(f"{n}.25%") == 2 and shown.count(str(n)) == 1 for n in range(8))
+
+
+def test_a_table_that_fits_is_shown_once() -> None:
+    assert len(table(LONG, 200)) == 3
 
 
 def test_a_report_without_evaluations_says_what_is_missing_and_grows_when_read_again(
