@@ -1,4 +1,4 @@
-"""Makes the README's pictures: runs the demo in a temporary home and photographs the cockpit on the way.
+"""Makes the pictures of README and tour: runs the demo in a temporary home and photographs the cockpit on the way.
 
 make screenshots
 """
@@ -64,10 +64,15 @@ async def main() -> None:
             await shoot(database, "queue", [], "running")
             row = ["g", "enter"]
             await shoot(database, "job", row, "loss")
+            await shoot(database, "machine", ["M"], "CPU load")
             await until(lambda: all(job.is_final for job in jobs.list_jobs(database)))
             marks = ["g", *["space"] * len(job_ids)]
             await shoot(database, "compare", [*marks, "v"], "better")
             await shoot(database, "examples", [*marks, "v", "down", "down", "enter"], "gold answer")
+            await shoot(database, "report", ["p"], "Accuracy")
+            await shoot(database, "form", ["n", "e"], "enter edits")
+            await shoot(database, "past", [*["left_parenthesis"] * 4], "THE PAST")
+            await shoot(database, "keys", ["question_mark"], "esc closes")
         finally:
             stop_daemon(database, stop_jobs=True, timeout=60)
             database.close()

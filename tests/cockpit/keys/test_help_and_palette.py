@@ -1,6 +1,7 @@
 """The help screen and the command palette: generated from the bindings, so that both say and do what the keys do."""
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -44,8 +45,10 @@ def bound(screen: Screen[Any]) -> set[tuple[str, str]]:
 
 def listed(screen: Screen[Any]) -> set[tuple[str, str]]:
     """The keys and words of the help screen, one pair a key."""
-    lines = [line for one in screen.query(Static) for line in str(one.content).splitlines() if "   " in line]
-    pairs = (line.split("   ", 1) for line in lines)
+    lines = "\n".join(str(one.content) for one in screen.query(Static))
+    # What is too long goes on below its beginning.
+    whole = re.sub(r"\n {3,}", " ", lines).splitlines()
+    pairs = (line.split("   ", 1) for line in whole if "   " in line)
     return {(key, words.strip()) for keys, words in pairs for key in keys.split()}
 
 

@@ -20,7 +20,7 @@ def unmarked(person: Any) -> bool:
     )
 
 
-TO_THE_MODELS = [("", (), "demo: full"), ("", "v", "▲ better")]
+TO_THE_MODELS = [("", (), "full"), ("", "v", "▲ better")]
 
 WALKS: dict[str, list[tuple[str, Any, Any]]] = {
     "two models and two seeds": [
@@ -54,11 +54,11 @@ WALKS: dict[str, list[tuple[str, Any, Any]]] = {
         ("differences.back", "escape", "strict grading"),
         ("", "d", "What differs:"),
         ("differences.back", "backspace", "strict grading"),
-        ("compare.curves", "c", "None of these models has training curves"),
+        ("compare.curves", "c", "No training curves"),
         ("overlay.back", "c", "strict grading"),
-        ("", "c", "None of these models has training curves"),
+        ("", "c", "No training curves"),
         ("overlay.back", "escape", "strict grading"),
-        ("", "c", "None of these models has training curves"),
+        ("", "c", "No training curves"),
         ("overlay.back", "backspace", "strict grading"),
         ("rows.open", "enter", "only B right 24"),
         ("examples.back", "escape", "strict grading"),

@@ -82,7 +82,7 @@ WALKS: dict[str, list[tuple[str, Any, Any]]] = {
         ("queue.reverse", "O", "by name, reversed"),
     ],
     "three that wait": [
-        ("", (), "demo: three"),
+        ("", (), "three"),
         ("queue.hold", "h", "‖ held"),
         ("queue.release", "H", ("gone", "‖ held")),
         ("queue.sooner", "plus", priority(1)),
@@ -115,7 +115,7 @@ WALKS: dict[str, list[tuple[str, Any, Any]]] = {
         ("confirm.yes", "y", lambda person: job(person, 3).status is Status.CANCELLED),
     ],
     "one that failed and one with a score": [
-        ("", (), "demo: two"),
+        ("", (), "two"),
         ("queue.export", "X", "In which format?"),
         ("", "escape", ("gone", "In which format?")),
         ("queue.grade-again", "a", "100.0%"),

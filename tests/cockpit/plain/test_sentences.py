@@ -74,7 +74,8 @@ def test_comparisons_examples_and_kinds_of_mistakes_are_sentences(bench: Any, tu
         bench.score(number, [index % every == 0 for index in range(40)])
         bench.finish(number)
     done = tunedeck(
-        stdin="compare 1 2\nexamples 2 --versus 1 -n 1\nanalyze 1 2\nreport demo\ncompare 1 2 --markdown\n"
+        "--read-only",
+        stdin="compare 1 2\nexamples 2 --versus 1 -n 1\nanalyze 1 2\nreport demo\ncompare 1 2 --markdown\n",
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.isascii()
