@@ -99,8 +99,11 @@ def _newest_mean(database: Database, job_ids: Sequence[int], name: str) -> float
 
     Looks from the newest point of the shortest run back, ever further: most runs of one recipe share that very step.
     """
-    ends = [one.last_step for one in metrics.list_series(database, job_ids) if one.name == name]
-    last, reach = min(step for step in ends if step is not None), 0
+    ends = [one for one in metrics.list_series(database, job_ids) if one.name == name]
+    steps = [one.last_step for one in ends if one.last_step is not None]
+    if len(set(steps)) == 1:
+        return fmean(math.nan if one.last_value is None else one.last_value for one in ends)
+    last, reach = min(steps), 0
     while True:
         runs = [_points(database, job_id, name, last - reach, last) for job_id in job_ids]
         if shared := set(runs[0]).intersection(*runs[1:]):

@@ -75,6 +75,8 @@ def test_the_mean_of_seeds_is_that_of_the_newest_step_they_share(
     job = jobs.get_job(database, runs[0])
     found = read_overlays(database, job, runs[1:3], ["loss"], width, "step", part)
     assert found["loss"][0].last_value == pytest.approx(1 + math.exp(-49 / 30))
+    both = read_overlays(database, job, runs[1:2], ["loss"], width, "step", part)
+    assert both["loss"][0].last_value == pytest.approx(0.5 + math.exp(-99 / 30))
 
 
 def test_seeds_that_share_no_newest_step_have_the_mean_of_an_older_one_or_none(
