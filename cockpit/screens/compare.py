@@ -242,13 +242,5 @@ class CompareScreen(Screen[None]):
         verdict = self._cell(entry).verdict
         lines = compare_text.sentence(table, entry, self._column, verdict)
         lines += compare_text.seeds_line(self._cell(entry))
-        cases = self._cases(table, entry)
-        if any(count for count, _ in cases):
-            lines += [
-                [],
-                [
-                    ("enter shows the examples:  ", "accent"),
-                    ("   ".join(f"{n} {name}" for n, name in cases), ""),
-                ],
-            ]
+        lines += compare_text.cases_line(self._cases(table, entry))
         self.query_one("#verdict", TextView).show([*lines, [], compare_text.metrics(entry)])

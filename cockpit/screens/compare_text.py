@@ -1,6 +1,7 @@
 """A comparison in words and columns."""
 
 import re
+from collections.abc import Sequence
 
 from cockpit.comparison import GRADERS, Comparison, Entry, Verdict
 from cockpit.figures import figure, percent
@@ -202,3 +203,11 @@ def _has_bar(width: int) -> bool:
 
 def _name_width(width: int) -> int:
     return max(min(width - _FIXED - (_BAR_WIDTH + 2 if _has_bar(width) else 0), _WIDEST_NAME), 14)
+
+
+def cases_line(cases: Sequence[tuple[int, str]]) -> list[list[Cell]]:
+    """What enter would show; nothing where no example is shared."""
+    if not any(count for count, _ in cases):
+        return []
+    told = "   ".join(f"{count} {name}" for count, name in cases)
+    return [[], [("enter shows the examples:  ", "accent"), (told, "")]]
