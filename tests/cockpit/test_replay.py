@@ -91,6 +91,24 @@ def test_keys_step_to_events_hours_and_minutes_and_back_to_now(night, visit):
     visit(scenario, size=(120, 30))
 
 
+def test_the_moment_that_is_offered_is_the_one_that_is_shown(night, visit):
+    """It is written in whole seconds: back at the start of its second, the job would not have started yet."""
+
+    async def scenario(person):
+        await person.sees("late")
+        person.app.arrive(THEN - HOUR + 0.75)
+        await person.sees("02:00:00", "base")
+        await person.press("at")
+        await person.sees("Which moment?")
+        await person.press("enter")
+        await person.no_longer_sees("Which moment?")
+        await person.press("ctrl+left")
+        await person.sees("01:59:00")
+        assert person.app.moment == THEN - HOUR - 60 + 0.75
+
+    visit(scenario)
+
+
 def test_quick_steps_are_all_taken(night, visit):
     async def scenario(person):
         await person.sees("late")
