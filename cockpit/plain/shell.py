@@ -16,6 +16,7 @@ from cockpit.plain.news import News, Verbosity
 from cockpit.plain.read_only import only_looks
 from cockpit.plain.stream import SpokenStream, is_data, printing_to
 from cockpit.plain.words import counted, in_words
+from cockpit.plain_text import plain_line
 from engines.recipe.wording import nearest
 from store.database import Database, StoreError, open_database
 from store.jobs import list_jobs
@@ -122,7 +123,7 @@ class Shell:
             self._command(name, arguments)
         else:
             hint = nearest(name, [*COMMANDS, *commands.OWN]) or "help lists the commands"
-            raise click.UsageError(f"there is no command {name}. {hint}")
+            raise click.UsageError(f"there is no command {plain_line(name, 60)}. {hint}")
 
     def _own(self, name: str, arguments: list[str]) -> list[str] | None:
         """The answer to a command that the command line does not have; None where it has it."""
