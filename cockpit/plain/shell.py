@@ -1,6 +1,7 @@
 """The prompt: reads a line, runs the command line's own command in this process, and says in words what it printed."""
 
 import contextlib
+import io
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -33,6 +34,7 @@ _AGAIN = ("next", "previous", "repeat", "news")
 def open_shell(carry_out: CarryOut, *, read_only: bool, verbosity: str) -> None:
     """The prompt on the home directory, until the person leaves. A daemon is started where none runs and one may be."""
     choose_plain()
+    _take_any_bytes()
     with contextlib.closing(open_database()) as database:
         problem = ""
         if not read_only and not daemon_is_running(database.home):
@@ -41,6 +43,13 @@ def open_shell(carry_out: CarryOut, *, read_only: bool, verbosity: str) -> None:
             except StoreError as error:
                 problem = str(error)
         Shell(carry_out, database, read_only, Verbosity(verbosity)).run(problem)
+
+
+def _take_any_bytes() -> None:
+    """A byte that is no character of the terminal's encoding, typed or said, must not end the prompt."""
+    for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, "replace")):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=errors)
 
 
 class Shell:

@@ -123,18 +123,18 @@ COMMANDS = ("where", "jobs", "show 1", "why 2", "log 1", "logs 2 -n 5", "example
 
 def test_the_plain_prompt_says_malicious_text_harmlessly(database: Database, bench: Any) -> None:
     fill(database, bench, random.Random(1))
-    typed = "".join(f"{command}\n" for command in (*COMMANDS, *map(repr, ATTACKS[:4]), *ATTACKS[:4]))
+    typed = "".join(f"{command}\n" for command in (*COMMANDS, *ATTACKS))
     said = subprocess.run(
         [sys.executable, "-P", "-m", "cockpit", "--plain", "--read-only"],
-        input=typed.encode(),
+        input=b"show \xff\xfe\n" + typed.encode("utf-8", "surrogatepass"),
         capture_output=True,
-        env=os.environ | {"TUNEDECK_HOME": str(database.home), "LANG": "C.UTF-8"},
+        env=os.environ | {"TUNEDECK_HOME": str(database.home), "PYTHONIOENCODING": "utf-8:strict"},
         timeout=120,
         check=True,
     )
     text = said.stdout.decode()
     assert not said.stderr
     assert "strict 75.0%" in text
-    assert "Error:" not in text
+    assert "Error:" not in text.replace("ValueError: embedded null byte", "")
     found = _CONTROL.search(text.replace("\n", ""))
     assert not found, (found, text[max(found.start() - 100, 0) : found.end() + 100])
