@@ -327,7 +327,7 @@ def test_the_option_is_refused_where_it_names_no_moment(night, home):
 def test_the_option_is_for_the_terminal_ui_alone(home):
     refused = CliRunner().invoke(cli, ["--at", "-2h", "jobs"])
     assert refused.exit_code == 2
-    assert "--at are for the terminal UI" in refused.output
+    assert "--say are for the terminal UI" in refused.output
 
 
 def test_the_palette_finds_the_past_by_name(night, visit):
