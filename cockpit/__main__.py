@@ -104,7 +104,7 @@ def _speak(context: click.Context) -> None:
 
     if not isinstance(sys.stdout, SpokenStream):
         data = is_data(context.invoked_subcommand or "", sys.argv)
-        context.with_resource(printing_to(SpokenStream(sys.stdout, data)))
+        context.with_resource(printing_to(SpokenStream(sys.stdout, data), SpokenStream(sys.stderr)))
 
 
 def main() -> None:

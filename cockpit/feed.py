@@ -128,6 +128,7 @@ class Feed:
             self._app.post_message(ReadFailed(f"{type(error).__name__}: {error}"))
 
     def _wait(self) -> None:
-        # The past changes when somebody steps, and not by itself.
-        self._wake.wait(self.poll_seconds if self.database.moment is None else None)
+        # The past changes when somebody steps, and not by itself; what could not be read of it is tried again.
+        stands_still = self.database.moment is not None and not self._failing
+        self._wake.wait(None if stands_still else self.poll_seconds)
         self._wake.clear()

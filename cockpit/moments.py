@@ -4,6 +4,7 @@ import re
 import time
 from datetime import datetime, timedelta
 
+from cockpit.plain_text import plain_line
 from engines.recipe.errors import RecipeError
 from store.database import Database, StoreError
 from store.jobs import get_job
@@ -15,7 +16,7 @@ _WHILE = re.compile(r"([+-]) ?((?:\d+(?:\.\d+)? ?[smhdw] ?)+)")
 _PART = re.compile(r"(\d+(?:\.\d+)?) ?([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?")
-_JOB = re.compile(r"(?:job ?|#)(\d+)(?: (\w+))?")
+_JOB = re.compile(r"(?:job ?|#)(\d{1,18})(?: (\w+))?")
 _EVENTS = {"submitted": (), "start": (Status.RUNNING,), "end": FINAL}
 
 
@@ -25,21 +26,16 @@ def moment_of(text: str, database: Database, shown: float | None = None) -> floa
     `-2h` and `+10m` count from what is shown, `03:00` is of the day that is shown, or of yesterday where it is still to
     come today. RecipeError where it is no moment or nothing of it is known, StoreError where there is no such job.
     """
-    text, now = text.strip().lower(), database.now()
+    text, now = " ".join(text.lower().split()), database.now()
     if text == "now":
         return now
-    if match := _WHILE.fullmatch(text):
-        seconds = sum(float(count) * _SECONDS[unit] for count, unit in _PART.findall(match[2]))
-        moment = (now if shown is None else shown) + (seconds if match[1] == "+" else -seconds)
-    elif match := _CLOCK.fullmatch(text):
-        moment = _clock(match, shown, now)
-    elif match := _JOB.fullmatch(text):
-        moment = _of_job(database, int(match[1]), match[2] or "start")
-    else:
-        try:
-            moment = datetime.fromisoformat(text.upper()).timestamp()
-        except (ValueError, OverflowError, OSError):
-            raise RecipeError(f"`{text}` is no moment", hint=f"write {WAYS}") from None
+    if match := _JOB.fullmatch(text):
+        return known(_of_job(database, int(match[1]), match[2] or "start"), database)
+    try:
+        moment = _on_the_calendar(text, shown, now)
+        in_words(moment)
+    except (ValueError, OverflowError, OSError):
+        raise RecipeError(f"`{plain_line(text, 60)}` is no moment", hint=f"write {WAYS}") from None
     return known(moment, database)
 
 
@@ -62,6 +58,16 @@ def in_words(moment: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(moment))
 
 
+def _on_the_calendar(text: str, shown: float | None, now: float) -> float:
+    """ValueError, OverflowError or OSError where it is no time, or one that no calendar has."""
+    if match := _WHILE.fullmatch(text):
+        seconds = sum(float(count) * _SECONDS[unit] for count, unit in _PART.findall(match[2]))
+        return (now if shown is None else shown) + (seconds if match[1] == "+" else -seconds)
+    if match := _CLOCK.fullmatch(text):
+        return _clock(match, shown, now)
+    return datetime.fromisoformat(text.upper()).timestamp()
+
+
 def _clock(match: re.Match[str], shown: float | None, now: float) -> float:
     day = datetime.fromtimestamp(now if shown is None else shown)
     found = day.replace(hour=int(match[1]), minute=int(match[2]), second=int(match[3] or 0), microsecond=0)
@@ -73,7 +79,8 @@ def _of_job(database: Database, job_id: int, what: str) -> float:
     """When a job was submitted, or when its last attempt started or ended."""
     if what not in _EVENTS:
         raise RecipeError(
-            f"`{what}` is nothing that happens to a job", hint=f"write one of {', '.join(_EVENTS)}"
+            f"`{plain_line(what, 60)}` is nothing that happens to a job",
+            hint=f"write one of {', '.join(_EVENTS)}",
         )
     job = get_job(database, job_id)
     if what == "submitted":

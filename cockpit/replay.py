@@ -92,15 +92,18 @@ class Replay(App[None]):
         self._go(find)
 
     def action_moment(self) -> None:
+        moment = self.moment
+        shown = "" if moment is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment))
+
         def answered(text: str | None) -> None:
-            if text:
+            # Unchanged it is the same moment, which lies within the second that is shown.
+            if text and text.strip() != shown:
                 self._go(
                     lambda database, shown: (
                         None if text.strip() == "now" else moment_of(text, database, shown)
                     )
                 )
 
-        shown = "" if self.moment is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.moment))
         self.push_screen(AskScreen("Which moment?", f"{WAYS}, or now", shown, lambda text: ""), answered)
 
     def action_now(self) -> None:

@@ -50,9 +50,11 @@ def progress_at(run_dir: Path, moment: float) -> dict[str, Any] | None:
         start = max(end - _FARTHEST, 0)
         for line in reversed(os.pread(file, end - start, start).split(b"\n")):
             event = _event(line) if b'"progress"' in line else None
-            if event and event.get("kind") == "progress":
+            if event and _is_progress(event):
                 return _columns(event)
         return _columns({}) if start == 0 and end > 0 else None
+    except OSError:
+        return None
     finally:
         os.close(file)
 
@@ -68,9 +70,16 @@ def _time_of_event(line: bytes) -> float | None:
     return _number(event.get("time")) if event else None
 
 
+def _is_progress(event: dict[str, Any]) -> bool:
+    """Programs of people write events too, and what is no progress to the daemon was none then (`daemon/ingest.py`)."""
+    is_told = all(_number(event.get(name)) is not None for name in ("done", "total", "time"))
+    return event.get("kind") == "progress" and is_told and isinstance(event.get("unit"), str | None)
+
+
 def _number(value: object) -> float | None:
-    """Programs of people write events too: what is no number there must not keep the past from being read."""
-    return float(value) if isinstance(value, int | float) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value)
 
 
 def _event(line: bytes) -> dict[str, Any] | None:

@@ -1,6 +1,7 @@
 """The prompt: reads a line, runs the command line's own command in this process, and says in words what it printed."""
 
 import contextlib
+import io
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ from cockpit.plain.news import News, Verbosity
 from cockpit.plain.read_only import only_looks
 from cockpit.plain.stream import SpokenStream, is_data, printing_to
 from cockpit.plain.words import counted, in_words
+from cockpit.plain_text import plain_line
 from engines.recipe.wording import nearest
 from store.database import Database, StoreError, open_database
 from store.jobs import list_jobs
@@ -32,6 +34,7 @@ _AGAIN = ("next", "previous", "repeat", "news")
 def open_shell(carry_out: CarryOut, *, read_only: bool, verbosity: str) -> None:
     """The prompt on the home directory, until the person leaves. A daemon is started where none runs and one may be."""
     choose_plain()
+    _take_any_bytes()
     with contextlib.closing(open_database()) as database:
         problem = ""
         if not read_only and not daemon_is_running(database.home):
@@ -40,6 +43,13 @@ def open_shell(carry_out: CarryOut, *, read_only: bool, verbosity: str) -> None:
             except StoreError as error:
                 problem = str(error)
         Shell(carry_out, database, read_only, Verbosity(verbosity)).run(problem)
+
+
+def _take_any_bytes() -> None:
+    """A byte that is no character of the terminal's encoding, typed or said, must not end the prompt."""
+    for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, "replace")):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=errors)
 
 
 class Shell:
@@ -122,7 +132,7 @@ class Shell:
             self._command(name, arguments)
         else:
             hint = nearest(name, [*COMMANDS, *commands.OWN]) or "help lists the commands"
-            raise click.UsageError(f"there is no command {name}. {hint}")
+            raise click.UsageError(f"there is no command {plain_line(name, 60)}. {hint}")
 
     def _own(self, name: str, arguments: list[str]) -> list[str] | None:
         """The answer to a command that the command line does not have; None where it has it."""

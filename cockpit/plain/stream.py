@@ -60,7 +60,11 @@ class SpokenStream(io.TextIOBase):
         self._target.flush()
 
     def _say(self, line: str) -> None:
-        said = signs_in_words(plain_line(line, 1 << 20)) if self._data else in_words(line)
+        if self._data and not self.isatty():
+            # A program reads it: a sign that became a word, or a quote that became another, would change what it says.
+            self._put(line + "\n")
+            return
+        said = signs_in_words(plain_line(line, max(len(line), 1))) if self._data else in_words(line)
         if said.strip():
             self.said.append(said)
             self._put(said + "\n")
@@ -71,8 +75,10 @@ class SpokenStream(io.TextIOBase):
 
 
 @contextlib.contextmanager
-def printing_to(stream: SpokenStream) -> Iterator[None]:
-    """Data and narration in one order, as one hears them."""
-    with contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
+def printing_to(stream: SpokenStream, narration: SpokenStream | None = None) -> Iterator[None]:
+    """Data and narration in one order, as one hears them; with a stream of its own, narration stays out of the data."""
+    narration = narration or stream
+    with contextlib.redirect_stdout(stream), contextlib.redirect_stderr(narration):
         yield
     stream.finish()
+    narration.finish()

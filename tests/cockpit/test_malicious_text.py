@@ -1,7 +1,10 @@
 """Names, logs, errors and completions that try to take over the terminal are shown harmlessly on every screen."""
 
+import os
 import random
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -37,14 +40,8 @@ def assert_harmless(person: Any) -> None:
     assert _PAINTING.sub("", sent) == ""
 
 
-@pytest.mark.parametrize(
-    "seed", [1, pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow)]
-)
-@pytest.mark.parametrize("size", [(80, 24), pytest.param((200, 50), marks=pytest.mark.slow)])
-def test_every_screen_shows_malicious_text_harmlessly(
-    database: Database, bench: Any, visit: Callable[..., None], seed: int, size: tuple[int, int]
-) -> None:
-    chance = random.Random(seed)
+def fill(database: Database, bench: Any, chance: random.Random) -> None:
+    """Two evaluations of which every text is an attack."""
     first, second = bench.enqueue(
         *(f"{number} {mixture(chance)}" for number in range(2)), experiment=mixture(chance), engine="eval"
     )
@@ -67,6 +64,16 @@ def test_every_screen_shows_malicious_text_harmlessly(
         bench.record(job, {"kind": "progress", "done": 1, "total": 2, "unit": mixture(chance, 1)})
         bench.finish(job, reason=mixture(chance))
 
+
+@pytest.mark.parametrize(
+    "seed", [1, pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow)]
+)
+@pytest.mark.parametrize("size", [(80, 24), pytest.param((200, 50), marks=pytest.mark.slow)])
+def test_every_screen_shows_malicious_text_harmlessly(
+    database: Database, bench: Any, visit: Callable[..., None], seed: int, size: tuple[int, int]
+) -> None:
+    fill(database, bench, random.Random(seed))
+
     async def scenario(person: Any) -> None:
         await person.sees("succeeded", "50")
         assert_harmless(person)
@@ -75,7 +82,27 @@ def test_every_screen_shows_malicious_text_harmlessly(
             await person.press(key)
             await person.pilot.pause(0.05)
             assert_harmless(person)
-        await person.press("escape")
+        await person.press("escape", "p")
+        await person.until(lambda: type(person.app.screen).__name__ == "ReportScreen", "the report")
+        await person.sees("75.0%")
+        for key in ("t", "end", "ctrl+end"):
+            await person.press(key)
+            assert_harmless(person)
+        await person.press("escape", "left_parenthesis")
+        await person.sees("THE PAST")
+        assert_harmless(person)
+        await person.press("enter")
+        for key in "12345":
+            await person.press(key)
+            await person.pilot.pause(0.05)
+            assert_harmless(person)
+        await person.press("escape", "at")
+        person.app.screen.query_one("#answer").value = ATTACKS[0] + "[/]" + "9" * 3000
+        await person.press("enter")
+        await person.sees("is no moment")
+        assert_harmless(person)
+        await person.press("exclamation_mark")
+        await person.no_longer_sees("THE PAST")
         await person.press("v")
         await person.until(lambda: type(person.app.screen).__name__ == "CompareScreen", "the comparison")
         await person.until(lambda: "%" in person.text, "the table")
@@ -88,3 +115,26 @@ def test_every_screen_shows_malicious_text_harmlessly(
             assert_harmless(person)
 
     visit(scenario, size)
+
+
+COMMANDS = ("where", "jobs", "show 1", "why 2", "log 1", "logs 2 -n 5", "examples 1", "examples 1 --versus 2", "metrics 1", "curve 1",
+            "compare 1 2", "analyze 1 2", "report 1", "news", "repeat", "jobs --json")  # fmt: skip
+
+
+def test_the_plain_prompt_says_malicious_text_harmlessly(database: Database, bench: Any) -> None:
+    fill(database, bench, random.Random(1))
+    typed = "".join(f"{command}\n" for command in (*COMMANDS, *ATTACKS))
+    said = subprocess.run(
+        [sys.executable, "-P", "-m", "cockpit", "--plain", "--read-only"],
+        input=b"show \xff\xfe\n" + typed.encode("utf-8", "surrogatepass"),
+        capture_output=True,
+        env=os.environ | {"TUNEDECK_HOME": str(database.home), "PYTHONIOENCODING": "utf-8:strict"},
+        timeout=120,
+        check=True,
+    )
+    text = said.stdout.decode()
+    assert not said.stderr
+    assert "strict 75.0%" in text
+    assert "Error:" not in text.replace("ValueError: embedded null byte", "")
+    found = _CONTROL.search(text.replace("\n", ""))
+    assert not found, (found, text[max(found.start() - 100, 0) : found.end() + 100])

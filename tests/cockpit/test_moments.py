@@ -35,7 +35,13 @@ def at_noon(database, bench, monkeypatch):
     [
         *(("-2h", 2), ("- 1h 30m", 1.5), ("-1d", 24), ("03:00", 9), ("13:00", 23), ("now", 0)),
         *(("2026-11-20 03:00", 9), ("2026-11-20T03:00:00", 9), ("2026-11-20", 12), ("job 1", 3)),
-        *(("job 1 start", 3), ("job 1 end", 2), ("#1 end", 2), ("JOB 2 submitted", 36)),
+        *(
+            ("job 1 start", 3),
+            ("job 1 end", 2),
+            ("#1 end", 2),
+            ("JOB 2 submitted", 36),
+            (" job  1   end ", 2),
+        ),
     ],
 )
 def test_a_moment_is_understood_as_people_write_it(at_noon, text, ago):
@@ -57,6 +63,11 @@ def test_a_while_counts_from_the_moment_shown_and_a_time_is_of_its_day(at_noon):
         ("+1h", "2026-11-20 13:00:00 .* is still to come"),
         ("2026-11-01", "2026-11-01 00:00:00 .* is before the first job"),
         ("99999-01-01", "is no moment"),
+        *(
+            (text, "is no moment")
+            for text in ("", "-" + "9" * 400 + "d", "+" + "9" * 20 + "h", "nan", "job " + "9" * 30)
+        ),
+        *((text, "^`x{59}…` is no moment") for text in ("x" * 100_000, "\x1b]0;owned\x07" + "x" * 80)),
         ("job 1 dance", "`dance` is nothing that happens to a job"),
     ],
 )

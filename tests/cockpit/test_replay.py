@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from cockpit.__main__ import cli
 from cockpit.app import run
 from cockpit.feed import Feed
+from cockpit.messages import SlotsRead
 from cockpit.reads import read_forecast, read_slots, read_wait
 from cockpit.screens.report import ReportScreen
 from engines.recipe.errors import RecipeError
@@ -89,6 +90,43 @@ def test_keys_step_to_events_hours_and_minutes_and_back_to_now(night, visit):
         await person.no_longer_sees("THE PAST")
 
     visit(scenario, size=(120, 30))
+
+
+def test_the_moment_that_is_offered_is_the_one_that_is_shown(night, visit):
+    """It is written in whole seconds: back at the start of its second, the job would not have started yet."""
+
+    async def scenario(person):
+        await person.sees("late")
+        person.app.arrive(THEN - HOUR + 0.75)
+        await person.sees("02:00:00", "base")
+        await person.press("at")
+        await person.sees("Which moment?")
+        await person.press("enter")
+        await person.no_longer_sees("Which moment?")
+        await person.press("ctrl+left")
+        await person.sees("01:59:00")
+        assert person.app.moment == THEN - HOUR - 60 + 0.75
+
+    visit(scenario)
+
+
+def test_what_could_not_be_read_of_the_past_is_read_again(night, visit):
+    async def scenario(person):
+        await go_to(person, "03:00")
+        await person.sees("THE PAST", "base")
+        tries = []
+
+        def read(store):
+            tries.append(store.moment)
+            if len(tries) < 3:
+                raise OSError("not now")
+            return SlotsRead(read_slots(store).slots)
+
+        person.app.feed.watch(person.app, read)
+        await person.until(lambda: len(tries) == 3 and person.app.trouble is None, "another try")
+        assert set(tries) == {THEN}
+
+    visit(scenario)
 
 
 def test_quick_steps_are_all_taken(night, visit):

@@ -356,6 +356,39 @@ def test_points_that_were_retracted_by_two_resumes_come_back_in_the_order_logged
                 assert repr(found[part]) == repr(seen[part]), (part, moment - START)
 
 
+def test_a_moment_that_is_looked_at_stays_what_it_was_while_jobs_go_on(database, monkeypatch):
+    """A resume takes points back, and a grading changes scores, of a moment that somebody has open."""
+    clock = Clock()
+    monkeypatch.setattr(time, "time", clock)
+    lifecycle.enqueue(database, "demo", [NewJob("a", "sft", {}), NewJob("b", "eval", {})])
+    bench = Bench(database, clock, Random(0))
+    lifecycle.claim(database, 2, [])
+    lifecycle.mark_running(database, 1, {"started_at": clock.now})
+    bench.record(1, {"kind": "metrics", "step": 1, "values": {"loss": 2.0}})
+    bench.record(1, {"kind": "metrics", "step": 2, "values": {"loss": 1.0}})
+    lifecycle.claim(database, 2, [])
+    bench.record(2, {"kind": "score", "name": "strict", "value": 0.5, "fields": {}})
+    lifecycle.finish(database, 2, Outcome(Status.SUCCEEDED, 0, None))
+    with closing(Past(database, clock.now)) as past:
+        before = look(past)
+        assert [point.step for point in before["points"][0]] == [1, 2]
+        clock.now += 10
+        bench.record(1, {"kind": "started", "resume_step": 1})
+        records.record(database, 2, 1, 2, [{"kind": "score", "name": "strict", "value": 0.9, "fields": {}}], amendment="graded again")  # fmt: skip
+        after = look(past)
+        assert after["points"] == before["points"]
+        assert after["retracted"] == before["retracted"]
+        assert [score.value for score in after["scores"][2]] != [0.9]
+
+
+def test_a_read_that_fails_leaves_no_half_told_past(database):
+    lifecycle.enqueue(database, "demo", [NewJob("a", "sft", {})])
+    with closing(Past(database, time.time())) as past:
+        with pytest.raises(ZeroDivisionError), past.read():
+            raise ZeroDivisionError
+        assert len(queue.read_rows(past)[1]) == 1
+
+
 def test_what_slurm_said_last_is_not_said_of_before(database, monkeypatch):
     clock = Clock()
     monkeypatch.setattr(time, "time", clock)

@@ -47,10 +47,19 @@ def test_without_events_nothing_is_known(tmp_path):
 
 def test_a_line_that_is_no_event_is_passed_over(tmp_path):
     (tmp_path / "events.jsonl").write_bytes(
-        b'{"kind": "progress", "time": 5, "done": 1, "total": "two"}\n{"kind": "metrics", "time": "6"}\nnot json\n[1]\n{"kind": "metrics", "time": 7}\n{"ki'
+        b'{"kind": "progress", "time": 5, "done": 1, "total": 2}\n'
+        b'{"kind": "progress", "time": 5, "done": 3, "total": "two"}\n'
+        b'{"kind": "progress", "time": 5, "done": 3, "total": 2, "unit": {"of": "what"}}\n'
+        b'{"kind": "progress", "time": 5, "done": true, "total": 2}\n'
+        b'{"kind": "metrics", "time": "6"}\nnot json\n[1]\n{"kind": "metrics", "time": 7}\n{"ki'
     )
     found = progress_at(tmp_path, 8.0)
-    assert found and (found["progress_done"], found["progress_total"]) == (1, None)
+    assert found and (found["progress_done"], found["progress_total"]) == (1, 2)
+
+
+def test_events_that_cannot_be_read_are_as_good_as_none(tmp_path):
+    (tmp_path / "events.jsonl").mkdir()
+    assert progress_at(tmp_path, START) is None
 
 
 def test_a_job_that_counts_examples_shows_them_as_they_were(database, monkeypatch):

@@ -82,6 +82,7 @@ LINES: dict[str, tuple[str, ...]] = {
     "say loudly": ("say needs one of: quiet, events, all. Now it is all",),
     "news": ("Nothing has happened since you came.",),
     "foo": ("error: there is no command foo.",),
+    "A" * 500: (f"error: there is no command {'A' * 59}.... help lists the commands",),
     "jbos": ("did you mean", "jobs"),
     "show 99": ("error: job 99: there is no such job",),
     "show twelve": ("error: ", "not a valid integer"),

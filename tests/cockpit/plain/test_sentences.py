@@ -53,6 +53,16 @@ def test_a_plot_is_said_line_by_line() -> None:
     ]
 
 
+def test_what_is_narrated_stays_out_of_what_programs_read(bench: Any, tunedeck: Tunedeck) -> None:
+    bench.enqueue("“quoted”", engine="eval")
+    bench.start()
+    bench.score(1, [True])
+    bench.finish(1)
+    found = tunedeck("report", "demo", "--x", "trained_tokens", "--json")
+    assert json.loads(found.stdout)["experiment"] == "demo"
+    assert "no plot against trained tokens" in found.stderr
+
+
 def test_jobs_are_listed_by_what_matters_and_no_more_than_one_can_listen_to(
     bench: Any, database: Database
 ) -> None:

@@ -67,9 +67,30 @@ def test_a_stream_says_whole_lines_and_questions_at_once() -> None:
     assert stream.said == ["half a line", "bé", "the end"]
 
 
-def test_data_keeps_its_spaces_and_loses_its_escapes() -> None:
-    target = io.StringIO()
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_data_keeps_its_spaces_and_loses_its_escapes_on_a_terminal() -> None:
+    target = Terminal()
     SpokenStream(target, data=True).write('  {"a  b": 1}\x1b[31m\n')
     assert target.getvalue() == '  {"a  b": 1}\n'
+    long = '"' + "a" * (1 << 21) + '"\n'
+    SpokenStream(target := Terminal(), data=True).write(long)
+    assert target.getvalue() == long
+
+
+def test_data_goes_into_a_pipe_as_it_is() -> None:
+    data = 'name,“a” → b\n\n  \n"→ │ ±",1\nlast'
+    stream = SpokenStream(target := io.StringIO(), data=True)
+    stream.write(data)
+    stream.finish()
+    assert target.getvalue() == data + "\n"
+    SpokenStream(target := io.StringIO()).write("“a” → b\n")
+    assert target.getvalue() == '"a" to b\n'
+
+
+def test_what_is_data_is_told_by_command_and_options() -> None:
     assert is_data("jobs", ["--json"]) and is_data("recipes", ["show", "x"]) and is_data("schema", [])
     assert not is_data("jobs", []) and not is_data("recipes", ["list"])
