@@ -12,23 +12,13 @@ from textual.theme import Theme
 
 from cockpit import themes
 from cockpit.ascii_filter import AsciiFilter
+from cockpit.asked import ChooseRecipe, ChooseTheme, Compare, OpenGroups, OpenJob, WithResults
 from cockpit.cell_diff import CellDiff
 from cockpit.feed import POLL_SECONDS, Feed
 from cockpit.glyphs import ascii_only
 from cockpit.granting import Granting
 from cockpit.keymap import KEYMAP_FILE, named, read_keymap
-from cockpit.messages import (
-    ChooseRecipe,
-    ChooseTheme,
-    Compare,
-    OpenGroups,
-    OpenJob,
-    ReadFailed,
-    ReadRecovered,
-    Slots,
-    SlotsRead,
-    WithResults,
-)
+from cockpit.messages import ReadFailed, ReadRecovered, Slots, SlotsRead
 from cockpit.meter import Meter
 from cockpit.moments import moment_of
 from cockpit.palette import KeyCommands, ThemeCommands

@@ -3,7 +3,7 @@
 from textual import work
 from textual.message import Message
 
-from cockpit.messages import Wish, WishGranted, WishRefused
+from cockpit.asked import Wish, WishGranted, WishRefused
 from cockpit.plain_text import plain_line, plain_lines
 from cockpit.replay import NO_CHANGES, NO_HISTORY, Replay
 from engines.recipe.errors import RecipeError

@@ -1,8 +1,6 @@
-"""What the feed tells screens and widgets, and what widgets tell the screen around them."""
+"""What the feed tells screens and widgets: what was read, and whether it could be."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
 
 from textual.message import Message
 
@@ -19,7 +17,6 @@ from cockpit.parts import Cells
 from cockpit.report.rounds import Round
 from cockpit.rollouts import Rollout
 from cockpit.studies import Study
-from store.database import Database
 from store.jobs import Job
 from store.lanes import Lane
 from store.metrics import Bucket, Series
@@ -41,60 +38,6 @@ class ReadRecovered(Message):
     """Reads work again."""
 
 
-@dataclass
-class OpenJob(Message):
-    """Show a job on a screen of its own: an evaluation by its results, any other by its curves."""
-
-    job_id: int
-    is_evaluated: bool = False
-
-
-@dataclass
-class Compare(Message):
-    """Show jobs side by side."""
-
-    job_ids: list[int]
-
-
-@dataclass
-class WithResults(Message):
-    """Export the metrics of these jobs, grade their stored completions again, or report on their experiment."""
-
-    wish: Literal["export", "grade again", "report"]
-    job_ids: list[int]
-
-
-@dataclass
-class OpenGroups(Message):
-    """Show groups and schedules."""
-
-
-@dataclass
-class ChooseRecipe(Message):
-    """Show the recipes, to submit one."""
-
-
-@dataclass
-class Wish(Message):
-    """Something to write down, off the UI's thread. `act` returns what to tell the user."""
-
-    act: Callable[[Database], str]
-
-
-@dataclass
-class WishRefused(Message):
-    """Something the user asked for could not be done."""
-
-    text: str
-
-
-@dataclass
-class WishGranted(Message):
-    """Something the user asked for was written down."""
-
-    text: str
-
-
 @dataclass(frozen=True)
 class Slots:
     """The machine in one line: jobs by status, slots taken, and whether a daemon is there."""
@@ -110,13 +53,6 @@ class Slots:
 
     def count(self, *statuses: Status) -> int:
         return sum(count for status, count in self.counts if status in statuses)
-
-
-@dataclass
-class ChooseTheme(Message):
-    """The person wants this theme, now and the next time."""
-
-    name: str
 
 
 @dataclass

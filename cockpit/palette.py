@@ -5,7 +5,7 @@ from functools import partial
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
-from cockpit.messages import ChooseTheme
+from cockpit.asked import ChooseTheme
 
 MOVES = frozenset(
     ("Up", "Down", "Page up", "Page down", "Top", "Bottom", "First", "Last", "First job", "Last job")

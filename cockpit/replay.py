@@ -14,9 +14,9 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.reactive import reactive
 
+from cockpit.asked import WishRefused
 from cockpit.feed import Feed
 from cockpit.keymap import named
-from cockpit.messages import WishRefused
 from cockpit.moments import WAYS, in_words, known, moment_of
 from cockpit.screens.asking import AskScreen
 from cockpit.screens.job import JobScreen

@@ -5,9 +5,9 @@ from typing import Any
 
 from textual.screen import Screen
 
+from cockpit.asked import Wish
 from cockpit.comparison import Comparison
 from cockpit.comparison_files import write_files
-from cockpit.messages import Wish
 from cockpit.parts import Cells
 from cockpit.screens.ask import AskScreen
 from cockpit.screens.left_view import cockpit_of

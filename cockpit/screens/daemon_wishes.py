@@ -4,8 +4,9 @@ from typing import Any
 
 from textual.app import App
 
+from cockpit.asked import Wish
 from cockpit.control import start_daemon, stop_daemon
-from cockpit.messages import Slots, Wish
+from cockpit.messages import Slots
 from cockpit.screens.asking import PickScreen
 from cockpit.screens.confirm import ConfirmScreen
 from store import paths

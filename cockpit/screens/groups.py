@@ -11,10 +11,10 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
+from cockpit.asked import Wish
 from cockpit.feed import Feed
 from cockpit.figures import clock
 from cockpit.keymap import named
-from cockpit.messages import Wish
 from cockpit.plain_text import plain_line
 from cockpit.screens.asking import AskScreen
 from cockpit.screens.confirm import ConfirmScreen

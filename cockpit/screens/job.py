@@ -11,6 +11,7 @@ from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Footer, Static
 
 from cockpit import reads
+from cockpit.asked import Compare
 from cockpit.axes import offered
 from cockpit.chart_choice import default_charts, possible_charts
 from cockpit.feed import Feed
@@ -18,7 +19,7 @@ from cockpit.figures import Pace
 from cockpit.health_reads import HealthCheck
 from cockpit.job_view import SCREEN, charts_left, curves_left, tab_left, to_leave
 from cockpit.keymap import named
-from cockpit.messages import Compare, HistoryRead, JobRead, RecipeRead, ResultsRead
+from cockpit.messages import HistoryRead, JobRead, RecipeRead, ResultsRead
 from cockpit.overlay import siblings
 from cockpit.screens import health_text, job_text, job_wishes
 from cockpit.screens.job_tabs import ALWAYS, TABS, make_pane, offered_tabs, unwatch_pane, watch_pane

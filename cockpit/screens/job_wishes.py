@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from textual.screen import Screen
 
-from cockpit.messages import Wish
+from cockpit.asked import Wish
 from cockpit.plain_text import plain_line
 from cockpit.screens.confirm import ConfirmScreen
 from store import wishes

@@ -11,11 +11,11 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Footer
 
+from cockpit.asked import OpenGroups, Wish
 from cockpit.cleanup import Plan, Sizes, clean_up, measure
 from cockpit.feed import Feed
 from cockpit.keymap import named
 from cockpit.machine_facts import MachineFacts, read_facts
-from cockpit.messages import OpenGroups, Wish
 from cockpit.screens.asking import PickScreen
 from cockpit.screens.confirm import ConfirmScreen
 from cockpit.screens.machine_text import machine_lines

@@ -12,11 +12,12 @@ from textual.content import Content
 from textual.widgets import Footer, Static
 
 from cockpit import queue_view
+from cockpit.asked import ChooseRecipe, OpenGroups, OpenJob
 from cockpit.feed import Feed
 from cockpit.figures import Pace
 from cockpit.forecast import Forecast
 from cockpit.keymap import named
-from cockpit.messages import ChooseRecipe, OpenGroups, OpenJob, QueueRead
+from cockpit.messages import QueueRead
 from cockpit.queue_view import QueueView
 from cockpit.reads import read_forecast, read_queue
 from cockpit.screens.asking import PickScreen

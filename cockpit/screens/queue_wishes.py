@@ -7,8 +7,8 @@ from textual.message import Message
 from textual.screen import Screen
 
 from cockpit import bulk
+from cockpit.asked import Wish
 from cockpit.bulk import Act, Report
-from cockpit.messages import Wish
 from cockpit.plain_text import plain_line
 from cockpit.screens.asking import AskScreen
 from cockpit.screens.confirm import ConfirmScreen

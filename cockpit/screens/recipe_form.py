@@ -12,8 +12,8 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Footer, Input, Static
 
+from cockpit.asked import Wish
 from cockpit.keymap import named
-from cockpit.messages import Wish
 from cockpit.plain_text import plain_line, plain_lines
 from cockpit.recipe_edits import FOLDER, FormRow, copy_changed, form_rows, jobs_of_recipe, problem_of
 from cockpit.screens.field_text import field_table, help_lines

@@ -15,8 +15,8 @@ from textual.screen import Screen
 from textual.widgets import Footer, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from cockpit.asked import Wish, WishRefused
 from cockpit.keymap import named
-from cockpit.messages import Wish, WishRefused
 from cockpit.plain_text import plain_line
 from cockpit.recipe_edits import FOLDER
 from cockpit.screens.confirm import ConfirmScreen

@@ -12,12 +12,12 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Footer
 
+from cockpit.asked import Wish
 from cockpit.clipboard import copy
 from cockpit.comparison import GRADERS
 from cockpit.exporting import safe_name
 from cockpit.feed import Feed
 from cockpit.keymap import named
-from cockpit.messages import Wish
 from cockpit.plain_text import plain_line
 from cockpit.report import contents
 from cockpit.report.contents import Report

@@ -7,8 +7,8 @@ from typing import Any
 
 from textual.app import App
 
+from cockpit.asked import Wish
 from cockpit.exporting import Row, rows, write_event_files
-from cockpit.messages import Wish
 from cockpit.regrading import regrade
 from cockpit.screens.asking import AskScreen, PickScreen
 from cockpit.screens.left_view import cockpit_of

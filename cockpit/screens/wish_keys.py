@@ -11,10 +11,10 @@ from textual.message import Message
 from textual.screen import Screen
 
 from cockpit import bulk
+from cockpit.asked import Compare, WithResults
 from cockpit.bulk import Act
 from cockpit.feed import Feed
 from cockpit.keymap import named
-from cockpit.messages import Compare, WithResults
 from cockpit.queue_view import QueueView
 from cockpit.reads import read_wait
 from cockpit.screens import queue_wishes
