@@ -27,13 +27,15 @@ class ReplayBar(Static):
             return
         keys = getattr(self.app, "keymap_given", {})
         shown = {name: _key(keys.get(f"replay.{name}", NAMED[f"replay.{name}"])) for name in _KEYS}
-        words = "   ".join(
+        # What a narrow screen cuts off is how long ago that was.
+        words = "  ".join(
             (
-                f"THE PAST: {in_words(moment)}, {span(time.time() - moment)} ago",
-                f"{shown['now']} returns to now",
-                f"{shown['event-back']} {shown['event-on']} events",
-                f"{shown['hour-back']} {shown['hour-on']} hours",
-                f"{shown['past']} another moment",
+                f"THE PAST: {in_words(moment)}",
+                f"{shown['now']} now",
+                f"{shown['event-back']} {shown['event-on']} event",
+                f"{shown['hour-back']} {shown['hour-on']} hour",
+                f"{shown['past']} moment",
+                f"{span(time.time() - moment)} ago",
             )
         )
         self.update(Content(words))
