@@ -174,7 +174,15 @@ class Person:
             self._size = self.app._driver._size = Size(*size)
             self.app.post_message(events.Resize(self._size, self._size))
             await self.settled()
-            assert shot.texts.setdefault(size, self.lines) == self.lines, "the screen remembers its last size"
+            # What the new layout brings about, such as a bar with other words, may come a moment after it.
+            await self.settled()
+            await self._returned(shot.texts.setdefault(size, self.lines))
+
+    async def _returned(self, text: list[str]) -> None:
+        deadline = time.monotonic() + WAIT_SECONDS
+        while self.lines != text:
+            assert time.monotonic() < deadline, "the screen remembers its last size\n" + "\n".join(self.lines)
+            await self.settled()
 
     async def _take_plain(self, shot: Shot) -> None:
         """As the cockpit would be if it had been started under NO_COLOR and with nothing but ASCII."""
