@@ -19,7 +19,7 @@ from cockpit.messages import ReadFailed, ReadRecovered
 from store.database import Database
 
 POLL_SECONDS = 0.5
-LARGEST_SHARE = 1 / 60
+LARGEST_SHARE = 1 / 90
 """Of a core, that one watch may take for its reads."""
 
 Read = Callable[[Database], Message]

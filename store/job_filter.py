@@ -1,5 +1,6 @@
 """A filter's tree as SQL: ten thousand jobs are sifted where they lie."""
 
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Text, and_, case, cast, false, func, literal, not_, or_, select, true
@@ -50,8 +51,9 @@ def condition(node: Node, now: float) -> ColumnElement[bool]:
     return and_(true(), *parts) if isinstance(node, tree.Both) else or_(*parts)
 
 
+@lru_cache(maxsize=1 << 15)
 def regexp(pattern: str, text: str | None) -> bool:
-    """SQLite's REGEXP; registered on each connection."""
+    """SQLite's REGEXP; registered on each connection. A queue is looked at again and again, and its names stay."""
     return text is not None and compiled(pattern).search(text) is not None
 
 
