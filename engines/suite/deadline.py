@@ -81,7 +81,11 @@ class _Worker:
         process.start()
         self._process = process
         theirs.close()
-        if not self._pipe.poll(_START) or self._pipe.recv() != "ready":
+        try:
+            ready = self._pipe.poll(_START) and self._pipe.recv() == "ready"
+        except (EOFError, OSError):  # it ended while it imported
+            ready = False
+        if not ready:
             self.stop()
             raise RuntimeError(f"the process that {self._what} did not start")
         return self._pipe
