@@ -170,7 +170,9 @@ class SuiteBlock(Block):
     data_files = ("paths",)
 
     tasks: SuitePreset | list[SuiteTaskName]
-    """A published selection (`guru13`, `guru17`, `guru19`, `all21`), `micro6` for tiny models, or a list of tasks."""
+    """A published selection (`guru13`, `guru17`, `guru19`, `all21`), `micro6` for tiny models, or a list of tasks.
+
+    Those named `gym_...` are reasoning-gym's and need `pip install 'tunedeck[gym]'`."""
     source: Literal["made", "public"] = "made"
     """`made`: questions of the same form, made here without a download; `public`: the datasets themselves."""
     paths: dict[SuiteTaskName, str] = {}

@@ -5,6 +5,7 @@ JSON, as they are stored, so an answer is scored from the store exactly as it wa
 """
 
 import json
+import os
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
@@ -57,6 +58,7 @@ def share_of(name: str, entry: dict[str, Any], answer: str) -> float | None:
 
 def _serve(pipe: Connection) -> None:
     """The other process: makes and scores until its pipe closes."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # a generator prints dots, which are no news of the job's
     import_module("reasoning_gym")
     create: Callable[..., Any] = import_module("reasoning_gym.factory").create_dataset
     datasets: dict[str, Any] = {}

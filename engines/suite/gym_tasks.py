@@ -3,22 +3,6 @@
 An answer is right or wrong. reasoning-gym's shares in between are left to the grade's detail: many of them are credit for
 length or form (an answer that merely contains the right one, anything that parses), which reinforcement learning would
 collect. So whatever junk gets for its form, 0.01 to 0.5, counts as 0 here.
-
-Left out are, of 105 datasets of version 0.1.25:
-
-- no answer that could be right is known: graph_color, rubiks_cube, boxnet, rush_hour, propositional_logic, arc_agi, rearc
-- junk is right: game_of_life_halting ("zzz"), complex_arithmetic ("nan"), polynomial_equations (anything, where there is no
-  real root), gsm_symbolic (the first number of many, its sign dropped)
-- the scorer runs the model's answer, or the stored entry, as Python: string_insertion, spiral_matrix, binary_matrix,
-  n_queens, simple_integration, intermediate_integration, polynomial_multiplication, puzzle24, countdown, number_sorting,
-  bitwise_arithmetic
-- the scorer raises on some answers: prime_factorization, coin_flip, calendar_arithmetic, time_intervals, game_of_life
-- questions differ from process to process: codeio, isomorphic_strings, ransom_note
-- slow: knight_swap, sokoban, zebra_puzzles, futoshiki, quantum_lock, sudoku, figlet_font, group_anagrams; or all made at
-  once: acre, list_functions, word_ladder
-- several answers are right but one counts, or answers and questions are very long: sentence_reordering,
-  palindrome_generation, palindrome_partitioning, tower_of_hanoi, rectangle_count, tsumego, emoji_mystery,
-  color_cube_rotation
 """
 
 from collections.abc import Callable, Mapping
@@ -36,7 +20,6 @@ SUFFIX = "\n\nPlease put the final answer, and nothing else, within <answer> </a
 
 ALLOWED: dict[GymTaskName, Domain] = {
     "gym_advanced_geometry": "math",
-    "gym_base_conversion": "math",
     "gym_basic_arithmetic": "math",
     "gym_chain_sum": "math",
     "gym_count_bits": "math",
@@ -44,12 +27,10 @@ ALLOWED: dict[GymTaskName, Domain] = {
     "gym_decimal_arithmetic": "math",
     "gym_decimal_chain_sum": "math",
     "gym_dice": "math",
-    "gym_fraction_simplification": "math",
     "gym_gcd": "math",
     "gym_lcm": "math",
     "gym_leg_counting": "math",
     "gym_number_format": "math",
-    "gym_number_sequence": "math",
     "gym_power_function": "math",
     "gym_products": "math",
     "gym_simple_equations": "math",
@@ -57,6 +38,7 @@ ALLOWED: dict[GymTaskName, Domain] = {
     "gym_aiw": "logic",
     "gym_arc_1d": "logic",
     "gym_circuit_logic": "logic",
+    "gym_color_cube_rotation": "logic",
     "gym_course_schedule": "logic",
     "gym_cryptarithm": "logic",
     "gym_family_relationships": "logic",
@@ -70,7 +52,6 @@ ALLOWED: dict[GymTaskName, Domain] = {
     "gym_self_reference": "logic",
     "gym_survo": "logic",
     "gym_syllogism": "logic",
-    "gym_ab": "simulation",
     "gym_bf": "simulation",
     "gym_binary_alternation": "simulation",
     "gym_caesar_cipher": "simulation",
@@ -78,20 +59,56 @@ ALLOWED: dict[GymTaskName, Domain] = {
     "gym_letter_counting": "simulation",
     "gym_manipulate_matrix": "simulation",
     "gym_number_filtering": "simulation",
+    "gym_palindrome_generation": "simulation",
     "gym_path_star": "simulation",
     "gym_pool_matrix": "simulation",
     "gym_rotate_matrix": "simulation",
     "gym_rotten_oranges": "simulation",
     "gym_shortest_path": "simulation",
-    "gym_spell_backward": "simulation",
-    "gym_string_manipulation": "simulation",
-    "gym_string_splitting": "simulation",
-    "gym_string_synthesis": "simulation",
     "gym_word_sequence_reversal": "simulation",
     "gym_word_sorting": "simulation",
-    "gym_letter_jumble": "ood",
+    "gym_emoji_mystery": "ood",
     "gym_needle_haystack": "ood",
 }
+
+LEFT_OUT: dict[str, tuple[str, ...]] = {
+    "no answer is known that its scorer takes": (
+        "graph_color", "rubiks_cube", "boxnet", "rush_hour", "propositional_logic", "arc_agi", "rearc",
+    ),
+    "its scorer takes wrong answers: any, `nan`, the first of several, a beginning": (
+        "game_of_life_halting", "complex_arithmetic", "polynomial_equations", "gsm_symbolic", "fraction_simplification",
+        "letter_jumble", "spell_backward",
+    ),
+    "its scorer runs the answer or the stored entry as Python": (
+        "string_insertion", "spiral_matrix", "binary_matrix", "n_queens", "simple_integration", "intermediate_integration",
+        "polynomial_multiplication", "puzzle24", "countdown", "number_sorting", "bitwise_arithmetic",
+    ),
+    "its scorer raises on some answers": (
+        "prime_factorization", "coin_flip", "calendar_arithmetic", "time_intervals", "game_of_life",
+    ),
+    "its questions differ from process to process": ("codeio", "isomorphic_strings", "ransom_note"),
+    "some of its right answers are empty": ("ab", "base_conversion", "string_manipulation"),
+    "some of its questions take long to make": (
+        "knight_swap", "sokoban", "zebra_puzzles", "futoshiki", "quantum_lock", "sudoku", "figlet_font", "number_sequence",
+        "group_anagrams", "acre", "list_functions", "word_ladder",
+    ),
+    "several answers may be right, and one counts": ("sentence_reordering", "tsumego"),
+    "it has fewer than a hundred questions to test with": ("string_splitting", "string_synthesis"),
+    "its questions or answers are very long": ("palindrome_partitioning", "tower_of_hanoi", "rectangle_count"),
+}  # fmt: skip
+"""The other datasets of 0.1.25, by the reason that was found first."""
+
+
+def why_left_out(name: str) -> str | None:
+    """Why a dataset of reasoning-gym is no task here; None for any other name."""
+    return next(
+        (
+            why
+            for why, names in LEFT_OUT.items()
+            if name.removeprefix(PREFIX) in names and name.startswith(PREFIX)
+        ),
+        None,
+    )
 
 
 def _longest(gold: str) -> int:
@@ -116,7 +133,9 @@ def grade(item: Item, text: str, _sandbox: Sandbox) -> SuiteGrade:
         return grader_error(str(error))
     if share is None:
         # Not an error: else a model could hide its mistakes behind answers that take for ever.
-        return graded(False, found.text, found.method, asked_for=asked, detail=f"no score within {SCORED:g} s")
+        return graded(
+            False, found.text, found.method, asked_for=asked, detail=f"no score within {SCORED:g} s"
+        )
     return graded(
         share >= 1, found.text, found.method, asked_for=asked, detail=f"{share:.2f} by reasoning-gym"
     )

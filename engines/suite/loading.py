@@ -30,7 +30,8 @@ def made_items(
     """`count` different made items of a split; `difficulty` None mixes 0 to 5. Raises RecipeError where there are fewer."""
     if difficulty is not None and not task.levels:
         raise RecipeError(
-            f"{task.name} has no levels of difficulty, but {difficulty} is asked for", hint="leave `difficulty` out"
+            f"{task.name} has no levels of difficulty, but {difficulty} is asked for",
+            hint="leave `difficulty` out",
         )
     found: list[Item] = []
     seen: set[str] = set()
