@@ -99,18 +99,6 @@ LEFT_OUT: dict[str, tuple[str, ...]] = {
 """The other datasets of 0.1.25, by the reason that was found first."""
 
 
-def why_left_out(name: str) -> str | None:
-    """Why a dataset of reasoning-gym is no task here; None for any other name."""
-    return next(
-        (
-            why
-            for why, names in LEFT_OUT.items()
-            if name.removeprefix(PREFIX) in names and name.startswith(PREFIX)
-        ),
-        None,
-    )
-
-
 def _longest(gold: str) -> int:
     """Characters of an answer that is scored at all: scorers see the answer, not an essay around it."""
     return 200 + 2 * len(gold)

@@ -81,10 +81,8 @@ def test_without_the_package_a_task_is_refused_with_what_to_install(not_installe
     assert suite_task("aime").name == "aime"
 
 
-def test_an_unknown_name_is_answered_with_the_list_and_one_that_is_left_out_with_the_reason():
-    with pytest.raises(RecipeError, match=r"'gym_sokobam' is no task of the suite\nhint: tasks: .*gym_gcd"):
-        suite_task("gym_sokobam")
-    with pytest.raises(RecipeError, match=r"gym_sokoban: .* take long to make\nhint: tasks: .*gym_gcd"):
+def test_an_unknown_name_is_answered_with_the_list():
+    with pytest.raises(RecipeError, match=r"'gym_sokoban' is no task of the suite\nhint: tasks: .*gym_gcd"):
         suite_task("gym_sokoban")
 
 
