@@ -17,12 +17,14 @@ from engines.eval import Recipe
 from engines.recipe.blocks import SuiteBlock
 from engines.recipe.errors import RecipeError
 from engines.recipe.gym_names import GymTaskName
+from engines.sandbox import open_sandbox
 from engines.suite import gym_process
 from engines.suite.catalog import SUITE, suite_task
 from engines.suite.deadline import Pool
 from engines.suite.gym_tasks import ALLOWED, GYM, LEFT_OUT, PREFIX, SUFFIX, gold_answer, grade
 from engines.suite.item import Domain, make_item
 from engines.suite.loading import made_items, split_of
+from engines.suite.rows import Answer, fields_of, graded_row, item_of
 from engines.suite.selection import items_of, tasks_of
 from engines.tasks.splits import question_key
 
@@ -193,6 +195,18 @@ def test_gold_is_right_in_every_wrapping_and_the_same_question_comes_again(name)
         assert task.grade(item, thought, None).correct, item
         boxed = task.grade(item, f"So it is \\boxed{{{gold}}}.", None)
         assert (boxed.lenient, boxed.correct) == (True, False), (item, boxed)
+
+
+@needs_gym
+@pytest.mark.parametrize("name", NAMES)
+def test_a_stored_answer_is_graded_again_without_making_its_question(name):
+    task = suite_task(name)
+    item = task.generate(5, 0)
+    with open_sandbox(None) as sandbox:
+        stored = graded_row(task, item, Answer(0, gold_answer(item), 9, True), sandbox)
+        found, answer = item_of(json.loads(json.dumps(fields_of(stored))))
+        again = graded_row(task, found, answer, sandbox)
+    assert stored.strict and again == stored
 
 
 @needs_gym
