@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from engines.recipe.gym_names import GymTaskName
 from engines.recipe.merging import merged
 from engines.recipe.sizes import Size
 from engines.recipe.times import Length, time_of
@@ -29,7 +30,7 @@ SuiteTaskName = Literal[
     "aime", "math500", "amc", "humaneval", "mbpp", "livecodebench", "gpqa_diamond", "supergpqa", "arcagi1", "zebra",
     "ordering", "codeio", "cruxeval_i", "cruxeval_o", "finqa", "hitab", "multihier", "ifeval", "livebench_reasoning",
     "livebench_language", "livebench_data_analysis", "micro_math", "micro_code", "micro_science", "micro_logic",
-    "micro_simulation", "micro_tabular",
+    "micro_simulation", "micro_tabular", GymTaskName,
 ]  # fmt: skip
 SuitePreset = Literal["guru13", "guru17", "guru19", "all21", "micro6"]
 Split = Literal["train", "dev", "test"]
@@ -169,7 +170,9 @@ class SuiteBlock(Block):
     data_files = ("paths",)
 
     tasks: SuitePreset | list[SuiteTaskName]
-    """A published selection (`guru13`, `guru17`, `guru19`, `all21`), `micro6` for tiny models, or a list of tasks."""
+    """A published selection (`guru13`, `guru17`, `guru19`, `all21`), `micro6` for tiny models, or a list of tasks.
+
+    Those named `gym_...` are reasoning-gym's and need `pip install 'tunedeck[gym]'`."""
     source: Literal["made", "public"] = "made"
     """`made`: questions of the same form, made here without a download; `public`: the datasets themselves."""
     paths: dict[SuiteTaskName, str] = {}

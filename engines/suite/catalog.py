@@ -15,6 +15,8 @@ from engines.suite import (
     simulation_tasks,
     tabular_tasks,
 )
+from engines.suite.gym_process import check_installed
+from engines.suite.gym_tasks import GYM
 from engines.suite.item import SuiteTask
 from engines.suite.micro_tasks import MICRO_TASKS
 
@@ -30,6 +32,7 @@ _ALL: tuple[SuiteTask, ...] = (
     *MICRO_TASKS,
 )
 SUITE: dict[str, SuiteTask] = {task.name: task for task in _ALL}
+"""All that need nothing but Tunedeck; `suite_task` also knows those of reasoning-gym."""
 
 _BOTH = (
     "aime", "math500", "humaneval", "mbpp", "livecodebench", "supergpqa", "arcagi1", "zebra", "codeio", "hitab",
@@ -50,7 +53,11 @@ PRESETS: dict[str, tuple[str, ...]] = {
 
 
 def suite_task(name: str) -> SuiteTask:
-    """The task of this name. Raises RecipeError for an unknown one."""
+    """The task of this name. Raises RecipeError for an unknown one, and for one whose package is not installed."""
+    if name in GYM:
+        check_installed(name)
+        return GYM[name]
     if name not in SUITE:
-        raise RecipeError(f"{name!r} is no task of the suite", hint=f"tasks: {', '.join(sorted(SUITE))}")
+        allowed = ", ".join(sorted({*SUITE, *GYM}))
+        raise RecipeError(f"{name!r} is no task of the suite", hint=f"tasks: {allowed}")
     return SUITE[name]

@@ -82,6 +82,8 @@ class SuiteTask:
     """Answers to a question in the published protocol: the k of avg@k."""
     hub_config: str | None = None
     hub_split: str = "test"
+    levels: bool = True
+    """Made items come in difficulties."""
 
 
 def make_item(

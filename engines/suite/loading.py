@@ -28,6 +28,11 @@ def made_items(
     task: SuiteTask, split: Split, count: int, seed: int = 0, difficulty: int | None = None
 ) -> list[Item]:
     """`count` different made items of a split; `difficulty` None mixes 0 to 5. Raises RecipeError where there are fewer."""
+    if difficulty is not None and not task.levels:
+        raise RecipeError(
+            f"{task.name} has no levels of difficulty, but {difficulty} is asked for",
+            hint="leave `difficulty` out",
+        )
     found: list[Item] = []
     seen: set[str] = set()
     misses = 0
@@ -52,6 +57,8 @@ def made_items(
 
 def read_items(task: SuiteTask, path: str | None) -> list[Item]:
     """The public dataset's items, from a local copy in its own format or from the hub, repetitions left out."""
+    if path is None and not task.hub:
+        raise RecipeError(f"{task.name} has no public dataset", hint="use `source: made`")
     if path is None:
         rows = hub_rows(task.hub, task.hub_config, task.hub_split, "suite.paths")
     else:

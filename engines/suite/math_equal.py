@@ -5,19 +5,14 @@ process with a deadline on this side; one that overruns is killed and replaced. 
 is not equal: else a model could hide its mistakes behind towers of powers.
 """
 
-import atexit
-import multiprocessing
 import re
-import threading
 from fractions import Fraction
 from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
-from queue import SimpleQueue
+
+from engines.suite.deadline import Pool
 
 DEADLINE = 5.0
 """Seconds for one comparison."""
-_START = 120.0
-"""Seconds for a process to import what it needs, on a loaded machine."""
 LONGEST = 500
 """Characters of an answer that is compared at all."""
 
@@ -99,74 +94,8 @@ def _serve(pipe: Connection) -> None:
         pipe.send(same)
 
 
-class _Worker:
-    """One process that compares, started when first needed and again after each deadline that it missed."""
-
-    def __init__(self) -> None:
-        self._process: SpawnProcess | None = None
-        self._pipe: Connection | None = None
-
-    def ask(self, gold: str, answer: str) -> bool:
-        pipe = self._started()
-        try:
-            pipe.send((gold, answer))
-            if pipe.poll(DEADLINE):
-                return bool(pipe.recv())
-        except (EOFError, OSError):  # it ran out of memory or stack
-            pass
-        self.stop()
-        return False
-
-    def _started(self) -> Connection:
-        if self._pipe is not None and self._process is not None and self._process.is_alive():
-            return self._pipe
-        self.stop()
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(theirs,), daemon=True)
-        process.start()
-        self._process = process
-        theirs.close()
-        if not self._pipe.poll(_START) or self._pipe.recv() != "ready":
-            self.stop()
-            raise RuntimeError("the process that compares mathematical answers did not start")
-        return self._pipe
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.join()
-            self._process = None
-        if self._pipe is not None:
-            self._pipe.close()
-            self._pipe = None
-
-
-_WORKERS = 2
-_idle: SimpleQueue[_Worker] = SimpleQueue()
-_made: list[_Worker] = []
-_making = threading.Lock()
+_POOL = Pool(_serve, "compares mathematical answers")
 
 
 def _symbolically(answer: str, gold: str) -> bool:
-    worker = _take()
-    try:
-        return worker.ask(gold, answer)
-    finally:
-        _idle.put(worker)
-
-
-def _take() -> _Worker:
-    with _making:
-        if _idle.empty() and len(_made) < _WORKERS:
-            _made.append(_Worker())
-            return _made[-1]
-    return _idle.get()
-
-
-def _stop_all() -> None:
-    for worker in _made:
-        worker.stop()
-
-
-atexit.register(_stop_all)
+    return bool(_POOL.ask((gold, answer), DEADLINE))
