@@ -11,7 +11,7 @@ demo: $(VENV)/.installed
 	$(BIN)/tunedeck demo
 
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # vLLM's CPU build has an environment of its own: it is large, and few need it. The torchvision that it asks for is a CUDA
 # build, with which transformers cannot be imported beside the CPU torch; text models need none of the three.

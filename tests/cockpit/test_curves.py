@@ -140,7 +140,7 @@ def test_two_curves_need_no_letters():
         rows, {"a": level(0.5), "b": level(1.0)}, scales.between(0, 99, 4), scales.linear([0.0, 3.0], 4)
     )
     assert all(cell == (" ", "") for row in rows for cell in row[1:])
-    assert [text for text, _ in plot_text.title({"a": level(1), "b": level(2)}, {}, [])][1] == "━ a "
+    assert [text for text, _ in plot_text.title({"a": level(1), "b": level(2)}, {}, [], 60)][1] == "━ a"
 
 
 def test_a_band_is_shaded_between_its_points_and_open_in_a_gap():

@@ -56,6 +56,14 @@ class Listener:
     def type(self, keys: str) -> None:
         os.write(self._file, keys.encode())
 
+    def interrupt_until(self, part: str) -> None:
+        """Presses ctrl+c, and again where it was lost: between two keys Python's readline does not hear a signal."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        while part not in self.text[self._seen :]:
+            assert time.monotonic() < deadline, f"waited in vain for {part}: {self.text[self._seen :]!r}"
+            self.type("\x03")
+            self.is_silent(0.5)
+
     def ready(self) -> "Listener":
         self.hears(PROMPT)
         self._seen = len(self.text)
