@@ -3,6 +3,7 @@
 import os
 import pty
 import select
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -29,6 +30,8 @@ class Listener:
         }
         self.pid, self._file = pty.fork()
         if self.pid == 0:
+            # A test run that was put into the background hands an ignored ctrl+c down.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             command = [sys.executable, "-P", "-m", "cockpit", *options]
             os.execve(sys.executable, command, plain | settings | environment)
 
