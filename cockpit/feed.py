@@ -18,7 +18,7 @@ from textual.message_pump import MessagePump
 from cockpit.messages import ReadFailed, ReadRecovered
 from store.database import Database
 
-POLL_SECONDS = 0.5
+POLL_SECONDS = 0.6
 LARGEST_SHARE = 1 / 90
 """Of a core, that one watch may take for its reads."""
 
