@@ -14,9 +14,7 @@ from pathlib import Path
 
 from textual.binding import Binding, BindingType
 
-from engines.recipe.document import read_document
 from engines.recipe.errors import RecipeError
-from engines.recipe.wording import nearest
 
 KEYMAP_FILE = "keymap.yaml"
 NAMED: dict[str, str] = {}
@@ -56,6 +54,10 @@ def read_keymap(path: Path) -> dict[str, str]:
     """The file's keys by id; nothing where there is no file. RecipeError where it is wrong."""
     if not path.exists():
         return {}
+    # They bring pydantic, which the first frame does not need.
+    from engines.recipe.document import read_document
+    from engines.recipe.wording import nearest
+
     known, chosen = all_keys(), read_document(path).data
     if not isinstance(chosen, dict):
         raise RecipeError(f"{path}: holds no mapping", hint="write lines like `queue.cancel: x`")

@@ -12,9 +12,7 @@ from typing import Any
 from textual.color import Color, ColorParseError
 from textual.theme import Theme
 
-from engines.recipe.document import read_document
 from engines.recipe.errors import RecipeError
-from engines.recipe.wording import nearest
 
 FOLDER = "themes"
 _COLOURS = sorted(
@@ -30,6 +28,10 @@ def read_themes(home: Path) -> list[Theme]:
 
 
 def _theme(path: Path) -> Theme:
+    # They bring pydantic, which the first frame does not need.
+    from engines.recipe.document import read_document
+    from engines.recipe.wording import nearest
+
     values: Any = read_document(path).data
     if not isinstance(values, dict) or "primary" not in values:
         raise RecipeError(f"{path}: names no `primary` colour", hint='write lines like `primary: "#56b4e9"`')
